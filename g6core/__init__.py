@@ -1,0 +1,72 @@
+"""G6: the recorder and analyst's engine for Indian index options.
+
+The names below are what a plugin author needs; nothing else is promised. They are loaded when first used, so that
+`g6 --version` stays quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "hookimpl": "hookspecs",
+    "ProviderSpec": "specs",
+    "StrategySpec": "specs",
+    "AnalyticSpec": "specs",
+    "SinkSpec": "specs",
+    "AlertSpec": "specs",
+    "Provider": "components",
+    "Strategy": "components",
+    "Analytic": "components",
+    "Sink": "components",
+    "AlertRule": "components",
+    "Context": "components",
+    "Finding": "components",
+    "Spot": "components",
+    "Alert": "components",
+    "IndexReport": "components",
+    "CycleReport": "components",
+    "Snapshot": "snapshot",
+    "G6Error": "errors",
+    "ConfigError": "errors",
+    "PluginError": "errors",
+    "DataError": "errors",
+    "Unavailable": "errors",
+    "AuthExpired": "errors",
+    "Rejected": "errors",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+if TYPE_CHECKING:
+    from g6core.components import (
+        Alert,
+        AlertRule,
+        Analytic,
+        Context,
+        CycleReport,
+        Finding,
+        IndexReport,
+        Provider,
+        Sink,
+        Spot,
+        Strategy,
+    )
+    from g6core.errors import AuthExpired, ConfigError, DataError, G6Error, PluginError, Rejected, Unavailable
+    from g6core.hookspecs import hookimpl
+    from g6core.snapshot import Snapshot
+    from g6core.specs import AlertSpec, AnalyticSpec, ProviderSpec, SinkSpec, StrategySpec
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'g6core' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"g6core.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

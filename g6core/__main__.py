@@ -1,0 +1,3 @@
+from g6core.cli import main
+
+main()

@@ -1,0 +1,63 @@
+"""`g6 replay`: a recording through the same engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from g6core.cli.options import config_options, data_dir_of
+from g6core.errors import ConfigError
+
+
+@click.command()
+@click.argument("recording", metavar="DATE|FILE")
+@config_options
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the replay is recorded.")
+@click.option("--speed", default="max", show_default=True, help="1x as recorded, 10x ten times as fast, or max.")
+@click.option("--cycles", type=click.IntRange(min=1), help="End after so many instants.")
+@click.option("--quiet", "-q", is_flag=True, help="No line per cycle.")
+@click.pass_context
+def replay(ctx: click.Context, recording: str, out: Path | None, speed: str, **options: Any) -> int:
+    """Send a recorded day (DATE) or FILE through the engine: analytics and sinks see it as if it were live.
+
+    Every strike and expiry of the recording is used unless the settings say otherwise. A FILE is recorded into the data
+    directory; a DATE of the data directory into its folder `replay`, beside the original.
+    """
+    from g6core.cli.session import Session
+
+    source = data_dir_of(options["data_dir"])
+    path = _path(recording, source)
+    beside = source / "replay" if path.parent == (source / "journal").absolute() else source
+    plugins = options["plugins"]
+    return Session(
+        config=options["config"],
+        plugins=f"replay,{plugins}" if plugins and "replay" not in plugins.split(",") else plugins or "replay",
+        data_dir=out or beside,
+        changes=(*options["changes"], f"providers.replay.path={path}"),
+        defaults={
+            "strategy": {"use": "all"},
+            "expiries": ["this_week", "next_week", "this_month", "next_month", "all"],
+        },
+        cycles=options["cycles"],
+        speed=_speed(speed),
+        quiet=options["quiet"],
+        verbose=ctx.obj["verbose"],
+    ).run()
+
+
+def _path(recording: str, data_dir: Path) -> Path:
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", recording):
+        return (data_dir / "journal" / f"{recording}.db").absolute()
+    return Path(recording).absolute()
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)x?", text)
+    if not match or float(match[1]) == 0:
+        raise ConfigError(f"`{text}` is not a speed", where="--speed", hint="1x, 10x, 0.5x or max")
+    return float(match[1])

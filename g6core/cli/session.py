@@ -1,0 +1,110 @@
+"""One run from settings to exit code: what `g6 run`, `g6 demo` and `g6 replay` share."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from g6core import loop
+from g6core.assembly import assemble, reassemble
+from g6core.cli import screen
+from g6core.cli.options import load
+from g6core.clock import SystemClock
+from g6core.components import CycleReport
+from g6core.engine import Engine
+from g6core.exchange import trading_date
+from g6core.journal import prune
+from g6core.logs import log_to_stderr
+from g6core.reload import Reloader
+from g6core.status import StatusFile
+
+
+@dataclass
+class Session:
+    config: Path | None = None
+    plugins: str | None = None
+    data_dir: Path | None = None
+    changes: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    cycles: int | None = None
+    duration: timedelta | None = None
+    require_open: bool = False
+    speed: float | None = None
+    quiet: bool = False
+    verbose: bool = False
+
+    def run(self) -> int:
+        """Returns the exit code; raises what stops the start."""
+        log_to_stderr(self.verbose)
+        configuration, registry = load(self.config, self.plugins, self.data_dir, self.changes, dict(self.defaults))
+        for warning in configuration.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        engine = Engine(assemble(configuration, registry), SystemClock())
+        self._reloader = Reloader(configuration, registry)
+        engine.start()
+        try:
+            return self._record(engine)
+        finally:
+            engine.stop()
+
+    def _record(self, engine: Engine) -> int:
+        stop = _stop_on_signals()
+        self._prune(engine)
+        instants = engine.instants()
+        limits = loop.Limits(self.cycles, self.duration.total_seconds() if self.duration else None)
+        with screen.open_view(engine, instants, self.quiet) as shown:
+            view = screen.Views(shown, StatusFile(engine.data_dir, engine.clock.now()))
+            if instants is None:
+                last = loop.live(
+                    engine,
+                    view,
+                    stop,
+                    limits,
+                    require_open=self.require_open,
+                    before_cycle=lambda: self._reload(engine),
+                )
+            else:
+                last = loop.recorded(engine, instants, view, stop, limits, self.speed)
+        return self._end(engine, last, stop)
+
+    def _end(self, engine: Engine, last: list[CycleReport], stop: threading.Event) -> int:
+        left = loop.finish(engine, engine.settings.drain_timeout, stop)
+        if left:
+            click.echo(f"{left} snapshots wait in the journal; they will be delivered at the next start", err=True)
+        problem = loop.problem_of(engine, last)
+        if problem and (self.cycles or self.duration):
+            click.echo(problem.render(), err=True)
+            return problem.exit_code
+        return 1 if left and self.cycles else 0
+
+    def _reload(self, engine: Engine) -> None:
+        changed = self._reloader.poll()
+        if changed is not None:
+            engine.replan(reassemble(changed, engine.assembly))
+
+    def _prune(self, engine: Engine) -> None:
+        keep = engine.settings.journal.retention
+        if keep is not None:
+            prune(engine.data_dir, trading_date(engine.clock.now()) - keep, list(engine.assembly.sinks))
+
+
+def _stop_on_signals() -> threading.Event:
+    """Set by SIGINT and SIGTERM: the cycle is finished and the sinks drain. A second SIGINT ends at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stop

@@ -1,0 +1,227 @@
+"""From a provider to raw snapshots: contracts → spots → select → quotes → split, for all indices of one provider at
+once.
+
+What a day does not change is kept for the day: the contracts with their expiry codes, and the selected rows for as
+long as the strategy selects the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from g6core import expiry
+from g6core.components import Provider, Spot, Strategy
+from g6core.errors import DataError, G6Error, Unavailable
+from g6core.exchange import Calendar, trading_date
+from g6core.snapshot import CONTRACTS, EXPIRIES, LABELS, QUOTES, UTC_TIME, Snapshot, conform
+from g6core.strikes import with_offsets
+
+ORDER = ("expiry", "strike", "right")
+VIX = "INDIAVIX"
+_MOMENT = timedelta(microseconds=1)
+_SELECTED = {**CONTRACTS, **LABELS}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to collect for one index."""
+
+    index: str
+    strategy: Strategy
+    expiries: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What came of one index in one cycle: a snapshot, or the reason why there is none."""
+
+    snapshot: Snapshot | None
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Chain:
+    """The contracts of the configured expiries of one index, as of one day."""
+
+    key: tuple[date, int]
+    contracts: pl.DataFrame
+    codes: Mapping[date, Sequence[str]]
+    closes: Mapping[date, datetime]
+
+
+@dataclass
+class _Held:
+    """The selected rows of one index, and everything that follows from them alone."""
+
+    selected: pl.DataFrame
+    expiries: pl.DataFrame
+    starts: np.ndarray = field(repr=False)
+
+
+class Collector:
+    """Collects the indices of one provider; used by one thread at a time."""
+
+    def __init__(self, name: str, provider: Provider, plans: Sequence[Plan], calendar: Calendar) -> None:
+        self.name = name
+        self.provider = provider
+        self.plans = list(plans)
+        self._calendar = calendar
+        self._chains: dict[str, _Chain] = {}
+        self._held: dict[str, _Held] = {}
+        self._levels: dict[str, float | None] = {}
+        self._asked: tuple[list[pl.DataFrame], pl.DataFrame] = ([], pl.DataFrame())
+
+    def is_open(self, index: str, now: datetime) -> bool:
+        """Whether there is anything to record; the instant of the close is the session's last."""
+        exchange = self._calendar.exchange_of(index)
+        if exchange is None or self.provider.always_open or self.provider.timeline() is not None:
+            return True
+        return self._calendar.is_open(exchange, now) or self._calendar.is_open(exchange, now - _MOMENT)
+
+    def replan(self, plans: Sequence[Plan]) -> None:
+        """Collect something else from the next cycle on."""
+        self.plans = list(plans)
+        self._chains.clear()
+        self._held.clear()
+
+    def collect(self, now: datetime) -> dict[str, Raw]:
+        """One pass. Raises what the provider raises: then nothing is recorded for any of its indices."""
+        results = {p.index: Raw(None, "the market is closed") for p in self.plans if not self.is_open(p.index, now)}
+        plans = [plan for plan in self.plans if plan.index not in results]
+        spots = dict(self.provider.spots([plan.index for plan in plans])) if plans else {}
+        vix = _number(spots.get(VIX))
+        ready: dict[str, tuple[_Held, Spot | None, tuple[str, ...]]] = {}
+        for plan in plans:
+            try:
+                ready[plan.index] = self._select(plan, spots.get(plan.index), now)
+            except (DataError, _Skip) as e:
+                results[plan.index] = Raw(None, e.message)
+        for index, options in self._quotes({i: held.selected for i, (held, _, _) in ready.items()}).items():
+            held, spot, notes = ready[index]
+            facts = _facts(spot, vix, self.provider.simulated)
+            expiries = held.expiries.with_columns(pl.Series("quoted", _quoted(options, held.starts)))
+            results[index] = Raw(Snapshot(index, now, self.name, options, expiries, facts), None, notes)
+        return results
+
+    def _select(self, plan: Plan, spot: Spot | None, now: datetime) -> tuple[_Held, Spot | None, tuple[str, ...]]:
+        chain = self._chain(plan, now)
+        level = _number(spot)
+        before = self._held.get(plan.index)
+        watched = before.selected if before else pl.DataFrame(schema=_SELECTED)
+        selected = plan.strategy.select(chain.contracts, level, trading_date(now), watched)
+        if selected.height == 0:
+            raise _Skip("the provider gave no spot" if level is None else "the strategy selected no contract")
+        notes = () if level is not None else ("the provider gave no spot; strikes are counted from the last one",)
+        self._levels[plan.index] = level or self._levels.get(plan.index)
+        selected = self._offset(selected, self._levels[plan.index])
+        if before and (selected is before.selected or selected.equals(before.selected)):
+            return before, spot, notes
+        self._held[plan.index] = self._hold(selected, chain)
+        return self._held[plan.index], spot, notes
+
+    def _offset(self, selected: pl.DataFrame, level: float | None) -> pl.DataFrame:
+        if "offset" not in selected.columns:
+            # Without any spot so far the contracts are recorded all the same; their offset is not known.
+            unknown = pl.lit(None, pl.Int64).alias("offset")
+            selected = selected.with_columns(unknown) if level is None else with_offsets(selected, level)
+        return conform(selected, _SELECTED, who="the strategy").select(*_SELECTED).sort(ORDER)
+
+    def _chain(self, plan: Plan, now: datetime) -> _Chain:
+        today = trading_date(now)
+        known = self._chains.get(plan.index)
+        # Asked once a day, and once more when expiries of the day have closed: they may have left the listing.
+        if known and known.key == (today, sum(close <= now for close in known.closes.values())):
+            return known
+        chain = self._labelled(plan, today, now)
+        self._chains[plan.index] = chain
+        return chain
+
+    def _labelled(self, plan: Plan, today: date, now: datetime) -> _Chain:
+        who = f"provider `{self.name}`, contracts of {plan.index}"
+        listed = self.provider.contracts(plan.index)
+        if "index" not in listed.columns:
+            listed = listed.with_columns(index=pl.lit(plan.index))
+        listed = conform(listed, CONTRACTS, who=who, required=("exchange", "symbol", "expiry", "strike", "right"))
+        codes = expiry.resolve(listed, today, plan.expiries)
+        if not codes:
+            raise _Skip(f"no listed expiry answers to {', '.join(plan.expiries)}")
+        exchanges = dict(listed.select("expiry", "exchange").unique("expiry").iter_rows())
+        closes = {day: self._calendar.closes_at(exchanges[day], day) for day in codes}
+        labels = pl.DataFrame(
+            {"expiry": list(codes), "expiry_code": [names[0] for names in codes.values()]},
+            schema={"expiry": pl.Date, "expiry_code": pl.String},
+        )
+        contracts = listed.unique(("exchange", "symbol"), keep="first").join(labels, on="expiry").sort(ORDER)
+        return _Chain((today, sum(close <= now for close in closes.values())), contracts, codes, closes)
+
+    def _hold(self, selected: pl.DataFrame, chain: _Chain) -> _Held:
+        first = selected["expiry"].to_numpy()
+        starts = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
+        expiries = selected.group_by("expiry", maintain_order=True).agg(
+            pl.col("strike").filter(pl.col("offset") == 0).first().alias("atm_strike"),
+            pl.len().cast(pl.Int64).alias("contracts"),
+        )
+        listed = expiries["expiry"].to_list()
+        expiries = expiries.with_columns(
+            pl.Series("codes", [list(chain.codes[day]) for day in listed], pl.List(pl.String)),
+            pl.Series("expires_at", [chain.closes[day] for day in listed], UTC_TIME),
+            code=pl.Series([chain.codes[day][0] for day in listed]),
+        )
+        return _Held(selected, conform(expiries, EXPIRIES, who="the core"), starts)
+
+    def _quotes(self, selected: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        if not selected:
+            return {}
+        asked = self._contracts_asked(list(selected.values()))
+        quotes = self.provider.quotes(asked)
+        who = f"provider `{self.name}`, quotes"
+        if quotes.height != asked.height:
+            raise Unavailable(f"{who}: {quotes.height} rows for {asked.height} contracts", code="bad-frame")
+        try:
+            quotes = conform(quotes.drop(_SELECTED, strict=False), QUOTES, who=who).with_columns(
+                pl.col(pl.Float64).fill_nan(None)
+            )
+        except DataError as e:
+            raise Unavailable(e.message, code=e.code) from e
+        split, start = {}, 0
+        for index, frame in selected.items():
+            split[index] = frame.hstack(quotes.slice(start, frame.height).get_columns())
+            start += frame.height
+        return split
+
+    def _contracts_asked(self, frames: list[pl.DataFrame]) -> pl.DataFrame:
+        # The same object while the selection stands, so that a provider can keep what it works out about it.
+        known, asked = self._asked
+        if len(known) != len(frames) or any(a is not b for a, b in zip(known, frames, strict=True)):
+            asked = pl.concat(frames)
+            self._asked = (frames, asked)
+        return asked
+
+
+class _Skip(G6Error):
+    """This index has nothing to record in this cycle."""
+
+
+def _number(spot: Spot | None) -> float | None:
+    last = spot.last if spot else None
+    return last if last is not None and math.isfinite(last) and last > 0 else None
+
+
+def _facts(spot: Spot | None, vix: float | None, simulated: bool) -> dict[str, float]:
+    facts: dict[str, float | None] = {"spot": _number(spot), "vix": vix}
+    if spot:
+        facts |= {"open": spot.open, "high": spot.high, "low": spot.low, "close": spot.close}
+    known = {name: value for name, value in facts.items() if value is not None and math.isfinite(value)}
+    return known | ({"simulated": 1.0} if simulated else {})
+
+
+def _quoted(options: pl.DataFrame, starts: np.ndarray) -> np.ndarray:
+    there = options["last_price"].is_not_null() | options["bid"].is_not_null() | options["ask"].is_not_null()
+    return np.add.reduceat(there.to_numpy().astype(np.int64), starts)

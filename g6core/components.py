@@ -1,0 +1,212 @@
+"""The five kinds of component. A plugin subclasses one and registers it with a spec (`g6core.specs`).
+
+Threads, the whole contract: a provider is called by one thread at a time, and so is a sink (by its own runner);
+strategies, analytics and alert rules run inline in the cycle. No component needs a lock.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from g6core.exchange import Calendar
+    from g6core.snapshot import Snapshot
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time that counts: UTC, aware. In a replay it is the recorded time, in a test what the test says."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the engine lends a component from `open` to `close`."""
+
+    data_dir: Path
+    clock: Clock
+    calendar: Calendar
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `g6 doctor`. level: ok, warning or error; hint: what to type when it is not ok."""
+
+    level: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Spot:
+    """An index as its exchange shows it, in index points; what is not known is None.
+
+    close is the previous day's, as brokers give it. ts is the exchange's time, UTC and aware.
+    """
+
+    last: float | None
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    close: float | None = None
+    ts: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something a person should know. The same (rule, index, ts, key) is one alert, however often it is raised.
+
+    severity: info, warning or critical. state: firing or resolved. labels: further words for whoever delivers it.
+    """
+
+    rule: str
+    index: str
+    ts: datetime
+    summary: str
+    severity: str = "warning"
+    state: str = "firing"
+    key: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What one cycle did for one index. status: recorded, skipped or failed; reason says why when not recorded.
+
+    nearest: the row of `Snapshot.expiries` of the nearest expiry, with what analytics added to it.
+    """
+
+    status: str
+    reason: str | None = None
+    options: int = 0
+    quoted: int = 0
+    facts: Mapping[str, float] = field(default_factory=dict)
+    nearest: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class CycleReport:
+    """What one cycle did: `g6_cycle_finished` and every screen get it."""
+
+    ts: datetime
+    seconds: float
+    indices: Mapping[str, IndexReport]
+    alerts: Sequence[Alert] = ()
+
+
+class Component:
+    """What every component has; all of it may be left as it is."""
+
+    def open(self, context: Context) -> None:
+        """Called once before the first use, on the main thread. Connect here, not in `build`.
+
+        Raising G6Error stops the start with that message; a sink may raise Unavailable and is opened again later.
+        """
+
+    def close(self) -> None:
+        """Called once after the last use, also after a failure."""
+
+    def check(self, context: Context) -> Iterable[Finding]:
+        """Called by `g6 doctor` instead of `open`; may take seconds, must change nothing."""
+        return ()
+
+
+class Provider(Component, ABC):
+    """Where contracts, spots and quotes come from.
+
+    Raise Unavailable when the source does not answer and AuthExpired when it wants a login: the indices are skipped and
+    nothing is written for them. Never answer with a made-up number: what is not known is null.
+    """
+
+    simulated: bool = False
+    """True when no market stands behind the numbers; shown wherever they go."""
+
+    always_open: bool = False
+    """True when there are quotes outside the exchange's session as well."""
+
+    def indices(self) -> Sequence[str]:
+        """The underlyings it serves; collected when the settings name none."""
+        return ()
+
+    def timeline(self) -> Iterable[datetime] | None:
+        """The instants of a recording, ascending, UTC; None for a live source, which is asked at each tick."""
+        return None
+
+    @abstractmethod
+    def contracts(self, index: str) -> pl.DataFrame:
+        """Every listed option of the index (columns `snapshot.CONTRACTS`). Asked once per trading day."""
+
+    @abstractmethod
+    def spots(self, indices: Sequence[str]) -> Mapping[str, Spot]:
+        """The spot of each index, in one call; one that is not known is left out. `INDIAVIX` may come unasked."""
+
+    @abstractmethod
+    def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
+        """Quotes of the contracts (rows of `contracts`, perhaps of several indices), row for row as asked.
+
+        Columns `snapshot.QUOTES`, absent columns and quotes null, further columns welcome. Cutting it into requests of
+        the allowed size is the provider's business.
+        """
+
+
+class Strategy(Component, ABC):
+    """Which strikes to watch."""
+
+    @abstractmethod
+    def select(self, contracts: pl.DataFrame, spot: float | None, today: date, held: pl.DataFrame) -> pl.DataFrame:
+        """A subset of the rows of `contracts`; pure, called in each cycle for each index.
+
+        contracts: the contracts of the configured expiries of one index, with `expiry_code`, sorted by expiry, strike,
+                   right. spot: None when the provider had none. held: what this index watched in the last cycle, same
+                   columns and `offset`, empty at first. A column `offset` (strike steps from the at-the-money strike)
+                   may be added; without it the engine counts from the strike nearest to the spot.
+        No rows: the index is skipped in this cycle, and counted.
+        """
+
+
+class Analytic(Component, ABC):
+    """Adds the columns and facts that its spec declares."""
+
+    @abstractmethod
+    def compute(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with more in it; pure, overwrites nothing, keeps the rows and their order.
+
+        What cannot be computed is null. When it raises, the snapshot goes on without its columns, and analytics that
+        need them are skipped by name.
+        """
+
+
+class Sink(Component, ABC):
+    """Where snapshots go. Delivery is at least once, so writing the same snapshot twice must leave one."""
+
+    ack_delay: timedelta = timedelta(0)
+    """How long after `write` the data is surely on disk there; the cursor waits for that long."""
+
+    @abstractmethod
+    def write(self, snapshots: Sequence[Snapshot]) -> None:
+        """Store the snapshots, oldest first. Returns when they are safe.
+
+        Unavailable (or anything else raised): asked again later with the same ones. Rejected: the batch is set aside.
+        """
+
+    def write_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Store or send the alerts; the same rules. A sink without this does not want them."""
+
+
+class AlertRule(Component, ABC):
+    """Looks at each snapshot after it was recorded."""
+
+    @abstractmethod
+    def check(self, now: Snapshot, before: Snapshot | None) -> Iterable[Alert]:
+        """The alerts that this snapshot raises. before: the same index one cycle earlier, None at the start.
+
+        An exception is logged and mutes the rule for that index after five in a row.
+        """

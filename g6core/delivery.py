@@ -1,0 +1,224 @@
+"""Delivery: each sink reads the journal at its own pace, in its own thread, behind its own cursor.
+
+So a slow sink delays nobody, one that is down catches up, and a process killed at any instant delivers again what it
+had not ticked off.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from g6core.components import Clock, Context, Sink
+from g6core.errors import G6Error, Rejected, Unavailable
+from g6core.journal import Cursor, Journal
+
+log = logging.getLogger("g6.delivery")
+BATCH = 64
+LONGEST_WAIT = 60.0
+"""Seconds between two attempts at the most."""
+
+
+@dataclass
+class SinkState:
+    """What a screen shows of one sink. Counts are of this run; lag = snapshots still to be delivered."""
+
+    written: int = 0
+    retried: int = 0
+    rejected: int = 0
+    lag: int = 0
+    error: str | None = None
+
+
+@dataclass
+class _Place:
+    """How far this runner has written in one day, which may be ahead of what is ticked off."""
+
+    path: Path
+    snapshots: int
+    alerts: int
+
+
+class SinkRunner:
+    """Delivers the journal to one sink."""
+
+    def __init__(self, name: str, sink: Sink, journal: Journal, context: Context, clock: Clock) -> None:
+        self.name = name
+        self.sink = sink
+        self.state = SinkState()
+        self._context = context
+        self._clock = clock
+        self._cursor = Cursor(name, journal.recent)
+        self._days: deque[Path] = deque()
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._stopping = False
+        self._idle = False
+        self._opened = False
+        self._thread = threading.Thread(target=self._run, name=f"g6-sink-{name}", daemon=True)
+
+    def open(self) -> None:
+        """Open the sink; one that is unavailable is opened again later, from its own thread."""
+        try:
+            self.sink.open(self._context)
+            self._opened = True
+        except Unavailable as e:
+            self._complain(e, 1.0)
+
+    def start(self, days: Iterable[Path]) -> None:
+        """Begin with the days that may hold something for this sink."""
+        self._days.extend(days)
+        self._thread.start()
+
+    def notify(self, path: Path) -> None:
+        """The day has something new."""
+        with self._wake:
+            if path not in self._days:
+                self._days.append(path)
+            self._idle = False
+            self._wake.notify_all()
+
+    def pending(self) -> int:
+        """Snapshots that are not ticked off yet, over all days; asks the journal."""
+        with self._lock:
+            days = list(self._days)
+        cursor = Cursor(self.name, {})
+        try:
+            return sum(cursor.end(path)[0] - cursor.place(path)[0] for path in days)
+        finally:
+            cursor.close()
+
+    def drain(self, deadline: float) -> bool:
+        """Wait until everything is delivered, at the most until time.monotonic() reaches the deadline."""
+        with self._wake:
+            while not self._idle and self._thread.is_alive():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._wake.wait(min(left, 0.1))
+        return True
+
+    def stop(self, deadline: float) -> None:
+        """End the thread, then close the sink; a sink that hangs is left behind with its thread."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(max(0.1, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            log.warning("sink %s does not answer; what it has not got stays in the journal", self.name)
+            return
+        self._cursor.close()
+        try:
+            self.sink.close()
+        except Exception as e:
+            log.warning("sink %s failed while closing: %s", self.name, e)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping:
+            try:
+                self._ensure_open()
+                self._deliver_all()
+                failures, self.state.error = 0, None
+                self._rest()
+            except Exception as e:
+                failures += 1
+                wait = min(LONGEST_WAIT, 0.25 * 2**failures) * random.uniform(0.5, 1.0)
+                self._complain(e, wait)
+                self._sleep(wait)
+
+    def _ensure_open(self) -> None:
+        if not self._opened:
+            self.sink.open(self._context)
+            self._opened = True
+
+    def _deliver_all(self) -> None:
+        while not self._stopping:
+            with self._lock:
+                path = self._days[0] if self._days else None
+            if path is None:
+                return
+            self._deliver_day(path)
+            with self._lock:
+                # A day stays at the front while more of it came in meanwhile.
+                if self._days and self._days[0] == path and self._cursor.place(path) == self._cursor.end(path):
+                    self._days.popleft()
+
+    def _deliver_day(self, path: Path) -> None:
+        done = _Place(path, *self._cursor.place(path))
+        written = _Place(path, done.snapshots, done.alerts)
+        unacknowledged: deque[tuple[float, int, int]] = deque()
+        while not self._stopping:
+            moved = self._write_next(written)
+            if moved:
+                due = time.monotonic() + self.sink.ack_delay.total_seconds()
+                unacknowledged.append((due, written.snapshots, written.alerts))
+            self._tick_off(path, unacknowledged)
+            self.state.lag = self._cursor.end(path)[0] - written.snapshots
+            if not moved and not unacknowledged:
+                return
+            if not moved:
+                self._sleep(min(1.0, max(0.0, unacknowledged[0][0] - time.monotonic())))
+
+    def _write_next(self, at: _Place) -> bool:
+        """Write one batch of snapshots and one of alerts; True when there was something."""
+        snapshots = self._cursor.snapshots(at.path, at.snapshots, BATCH)
+        if snapshots:
+            self._write(at.path, "snapshot", snapshots, self.sink.write)
+            at.snapshots = snapshots[-1][0]
+            self.state.written += len(snapshots)
+        alerts = self._cursor.alerts(at.path, at.alerts, BATCH)
+        if alerts:
+            self._write(at.path, "alert", alerts, self.sink.write_alerts)
+            at.alerts = alerts[-1][0]
+        return bool(snapshots or alerts)
+
+    def _write(self, path: Path, kind: str, entries: Sequence[tuple[int, Any]], write: Any) -> None:
+        try:
+            write([item for _, item in entries])
+        except Rejected as e:
+            if len(entries) == 1:
+                self._set_aside(path, kind, entries[0][0], e)
+                return
+            for entry in entries:
+                self._write(path, kind, [entry], write)
+
+    def _set_aside(self, path: Path, kind: str, seq: int, e: Rejected) -> None:
+        self._cursor.set_aside(path, kind, [seq], self._clock.now(), e.message)
+        self.state.rejected += 1
+        log.error("sink %s rejected %s %d of %s: %s", self.name, kind, seq, path.stem, e.message)
+
+    def _tick_off(self, path: Path, unacknowledged: deque[tuple[float, int, int]]) -> None:
+        reached = None
+        while unacknowledged and unacknowledged[0][0] <= time.monotonic():
+            reached = unacknowledged.popleft()
+        if reached:
+            self._cursor.move(path, reached[1], reached[2])
+
+    def _complain(self, e: BaseException, wait: float) -> None:
+        text = e.message if isinstance(e, G6Error) else f"{type(e).__name__}: {e}"
+        if text != self.state.error:
+            log.warning("sink %s: %s; trying again, nothing is lost", self.name, text)
+            log.debug("sink %s", self.name, exc_info=e)
+        self.state.error = text
+        self.state.retried += 1
+
+    def _rest(self) -> None:
+        with self._wake:
+            while not self._days and not self._stopping:
+                self._idle = True
+                self._wake.notify_all()
+                self._wake.wait()
+
+    def _sleep(self, seconds: float) -> None:
+        with self._wake:
+            if not self._stopping and seconds > 0:
+                self._wake.wait(seconds)

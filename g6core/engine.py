@@ -1,0 +1,258 @@
+"""The engine: one straight pipeline per cycle, each component guarded on its own.
+
+collect (each provider in its own worker) → analytics → journal → alert rules → `g6_cycle_finished`. Sinks follow the
+journal in threads of their own (`delivery`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from g6core import journal as journals
+from g6core.alerting import Rules
+from g6core.analysis import analyse
+from g6core.assembly import Assembly
+from g6core.clock import CycleClock
+from g6core.collector import Collector, Raw
+from g6core.components import Alert, Clock, Context, CycleReport, IndexReport
+from g6core.delivery import SinkRunner
+from g6core.errors import ConfigError, G6Error, Unavailable
+from g6core.exchange import Calendar
+from g6core.journal import Entry, Journal
+from g6core.lock import DirectoryLock
+from g6core.snapshot import Snapshot
+from g6core.source import Source
+
+log = logging.getLogger("g6.engine")
+HELD_IN_MEMORY = 600
+"""Snapshots kept while the journal cannot be written; six indices at 15 s: 25 minutes."""
+
+
+class Engine:
+    """Runs cycles. `start`, then `cycle` as often as you like, then `stop`; `loop.run` does that by the clock."""
+
+    def __init__(self, assembly: Assembly, clock: Clock) -> None:
+        self.assembly = assembly
+        self.clock = clock
+        self.settings = assembly.settings
+        self.data_dir = assembly.settings.data_dir
+        self.calendar = Calendar.load(self.data_dir / "exchange.toml")
+        self.runners: dict[str, SinkRunner] = {}
+        self.problem: G6Error | None = None
+        """Why nothing can be recorded at the moment, or None."""
+        self._cycle_clock = CycleClock(clock.now())
+        self._lock = DirectoryLock(self.data_dir)
+        self._context = Context(self.data_dir, self._cycle_clock, self.calendar)
+        self._journal = Journal(self.data_dir, list(assembly.sinks), self.settings.journal.max_size)
+        self._rules = Rules(assembly.rules, self._journal)
+        self.sources: list[Source] = []
+        self._unsaved: list[Snapshot] = []
+        self._opened: list[object] = []
+        self._last: datetime | None = None
+
+    def start(self) -> None:
+        """Take the directory, open every component, and let the sinks go on from where they were."""
+        self._lock.acquire()
+        try:
+            self._refuse_to_mix()
+            self._open_components()
+            self._start_sinks()
+        except BaseException:
+            self.stop()
+            raise
+
+    def cycle(self, now: datetime, deadline: float | None = None) -> CycleReport:
+        """One pass over all indices at an instant (UTC, aware); returns once its snapshots are in the journal.
+
+        deadline: seconds that the providers get; None waits for as long as they take.
+        """
+        began = time.perf_counter()
+        self._warn_of_backward_clock(now)
+        self._cycle_clock.set(now)
+        raws, late = self._collect(now, deadline)
+        reports: dict[str, IndexReport] = {}
+        snapshots = [analyse(snapshot, self.assembly.steps)[0] for snapshot in late]
+        for index, raw in raws.items():
+            reports[index] = self._analyse(raw, snapshots)
+        recorded = self._record(snapshots)
+        alerts = self._look(recorded)
+        self._mark_doubles(reports, snapshots, recorded)
+        report = CycleReport(now, time.perf_counter() - began, reports, alerts)
+        self._announce(report)
+        return report
+
+    def drain(self, seconds: float) -> bool:
+        """Let the sinks catch up; False when the time was too short."""
+        deadline = time.monotonic() + seconds
+        return all([runner.drain(deadline) for runner in self.runners.values()])
+
+    def stop(self) -> None:
+        """Close everything in reverse order. What a sink has not got stays in the journal for the next start."""
+        deadline = time.monotonic() + 5
+        for runner in self.runners.values():
+            runner.stop(deadline)
+        for component in reversed(self._opened):
+            try:
+                component.close()  # type: ignore[attr-defined]
+            except Exception as e:
+                log.warning("%s failed while closing: %s", type(component).__name__, e)
+        self._opened.clear()
+        self._journal.close()
+        self._lock.release()
+
+    def replan(self, assembly: Assembly) -> None:
+        """Go on with other indices, strategies and rules from the next cycle on."""
+        self.assembly, self.settings = assembly, assembly.settings
+        for source in self.sources:
+            source.replan(assembly.plans[source.name])
+        self._rules = Rules(assembly.rules, self._journal)
+
+    def next_open(self, now: datetime) -> datetime:
+        """Now when there is something to record, else when the first exchange of the indices opens."""
+        collectors = [source.collector for source in self.sources]
+        if any(c.is_open(plan.index, now) for c in collectors for plan in c.plans):
+            return now
+        exchanges = {self.calendar.exchange_of(plan.index) for c in collectors for plan in c.plans}
+        return min(self.calendar.next_open(exchange, now) for exchange in exchanges if exchange)
+
+    def instants(self) -> list[datetime] | None:
+        """The instants of the recording that is being replayed; None for live sources."""
+        timelines = [timeline for s in self.sources if (timeline := s.provider.timeline()) is not None]
+        if timelines and len(self.sources) > 1:
+            raise ConfigError(
+                "a recording is replayed alone, not together with another provider",
+                code="providers",
+                hint=f"select one of the plugins that bring {', '.join(s.name for s in self.sources)}",
+            )
+        return list(timelines[0]) if timelines else None
+
+    def undelivered(self) -> int:
+        """Snapshots in the journal, or in memory, that some sink has still to get."""
+        return len(self._unsaved) + sum(runner.pending() for runner in self.runners.values())
+
+    @property
+    def unsaved(self) -> int:
+        """Snapshots that wait in memory for room in the journal."""
+        return len(self._unsaved)
+
+    def _refuse_to_mix(self) -> None:
+        """Simulated and real snapshots in one directory could never be told apart in a CSV file."""
+        newest = journals.days(self.data_dir)[-1:]
+        simulated = {p.simulated for p in self.assembly.providers.values()}
+        stored = {journals.is_simulated(path) for path in newest} - {None}
+        if stored and simulated and stored != simulated:
+            raise ConfigError(
+                f"{self.data_dir} holds {'simulated' if True in stored else 'real'} records, "
+                f"and these would be {'simulated' if True in simulated else 'real'}",
+                code="mixed-sources",
+                where=str(newest[0]),
+                hint="name another directory with --data-dir",
+            )
+
+    def _open_components(self) -> None:
+        for name, provider in self.assembly.providers.items():
+            provider.open(self._context)
+            self._opened.append(provider)
+            self.sources.append(Source(Collector(name, provider, self.assembly.plans[name], self.calendar)))
+        for component in (
+            *(plan.strategy for plans in self.assembly.plans.values() for plan in plans),
+            *(step.analytic for step in self.assembly.steps),
+            *self.assembly.rules.values(),
+        ):
+            component.open(self._context)
+            self._opened.append(component)
+
+    def _start_sinks(self) -> None:
+        days = journals.days(self.data_dir)
+        for path in days[-1:]:
+            self._rules.catch_up(path)
+        for name, sink in self.assembly.sinks.items():
+            runner = SinkRunner(name, sink, self._journal, self._context, self.clock)
+            self.runners[name] = runner
+            runner.open()
+            runner.start(days)
+
+    def _collect(self, now: datetime, deadline: float | None) -> tuple[dict[str, Raw], list[Snapshot]]:
+        raws: dict[str, Raw] = {}
+        late: list[Snapshot] = []
+        until = None if deadline is None else time.monotonic() + deadline
+        for source in self.sources:
+            source.begin(now, self.settings.interval)
+        for source in self.sources:
+            raws.update(source.finish(now, self.settings.interval, until))
+            late += source.take_late()
+        return raws, late
+
+    def _analyse(self, raw: Raw, snapshots: list[Snapshot]) -> IndexReport:
+        if raw.snapshot is None:
+            return IndexReport("skipped", raw.reason, notes=raw.notes)
+        began = time.perf_counter()
+        snapshot, notes = analyse(raw.snapshot, self.assembly.steps)
+        snapshots.append(snapshot)
+        return IndexReport(
+            "recorded",
+            options=snapshot.options.height,
+            quoted=int(snapshot.expiries["quoted"].sum()),
+            facts=snapshot.facts,
+            nearest=snapshot.expiries.row(0, named=True),
+            seconds=time.perf_counter() - began,
+            notes=(*raw.notes, *notes),
+        )
+
+    def _record(self, snapshots: Sequence[Snapshot]) -> dict[Path, list[Entry]]:
+        self._unsaved += snapshots
+        if not self._unsaved:
+            return {}
+        try:
+            recorded = self._journal.append(self._unsaved)
+        except Unavailable as e:
+            if not self.problem or self.problem.message != e.message:
+                log.error("%s", e.render())
+            self.problem = e
+            if len(self._unsaved) > HELD_IN_MEMORY:
+                log.error("%d snapshots are lost: no room on disk", len(self._unsaved) - HELD_IN_MEMORY)
+                self._unsaved = self._unsaved[-HELD_IN_MEMORY:]
+            return {}
+        if self.problem:
+            log.warning("the journal can be written again; %d snapshots are saved", len(self._unsaved))
+        self.problem, self._unsaved = None, []
+        for path in recorded:
+            for runner in self.runners.values():
+                runner.notify(path)
+        return recorded
+
+    def _look(self, recorded: Mapping[Path, Sequence[Entry]]) -> list[Alert]:
+        try:
+            return [alert for path, entries in recorded.items() for alert in self._rules.look(path, entries)]
+        except Unavailable as e:
+            log.error("%s", e.render())
+            return []
+
+    def _mark_doubles(
+        self, reports: dict[str, IndexReport], snapshots: Sequence[Snapshot], recorded: Mapping[Path, Sequence[Entry]]
+    ) -> None:
+        if self.problem:
+            for snapshot in snapshots:
+                reports[snapshot.index] = IndexReport("failed", self.problem.message)
+            return
+        new = {(s.index, s.ts) for entries in recorded.values() for _, s in entries}
+        for snapshot in snapshots:
+            if (snapshot.index, snapshot.ts) not in new:
+                reports[snapshot.index] = IndexReport("skipped", "this instant is already in the journal")
+
+    def _announce(self, report: CycleReport) -> None:
+        for impl in self.assembly.observers:
+            try:
+                impl.function(report)
+            except Exception as e:
+                log.warning("plugin %s failed in g6_cycle_finished: %s: %s", impl.plugin_name, type(e).__name__, e)
+
+    def _warn_of_backward_clock(self, now: datetime) -> None:
+        if self._last is not None and now < self._last:
+            behind = self._last - now
+            log.error("the clock went back by %s; recording goes on with the new time", behind)
+        self._last = now

@@ -1,0 +1,131 @@
+"""A provider at work: its collector, the one thread it is called from, its deadline and its back-off."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from g6core.collector import Collector, Plan, Raw
+from g6core.components import Provider
+from g6core.errors import AuthExpired, G6Error
+from g6core.snapshot import Snapshot
+
+log = logging.getLogger("g6.provider")
+
+
+class _Worker:
+    """One thread that does one thing after the other. It never keeps the process alive: a call that hangs is left
+    behind."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def submit(self, do: Callable[..., Any], *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._jobs.put((future, do, args))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future, do, args = self._jobs.get()
+            try:
+                future.set_result(do(*args))
+            except BaseException as e:
+                future.set_exception(e)
+
+
+class Source:
+    """Asks one provider in its own thread, so that a slow one delays nobody else.
+
+    An answer that comes after its cycle's deadline is kept and recorded with the next one, under its own time.
+    """
+
+    def __init__(self, collector: Collector) -> None:
+        self.collector = collector
+        self.error: G6Error | None = None
+        """Why the provider gives nothing at present, or None."""
+        self._worker = _Worker(f"g6-provider-{collector.name}")
+        self._running: Future[dict[str, Raw]] | None = None
+        self._asked = False
+        self._failures = 0
+        self._resume = datetime.min.replace(tzinfo=UTC)
+        self._late: dict[str, Raw] = {}
+
+    @property
+    def name(self) -> str:
+        return self.collector.name
+
+    @property
+    def provider(self) -> Provider:
+        return self.collector.provider
+
+    def begin(self, now: datetime, interval: timedelta) -> None:
+        """Start a pass, unless the one before still runs or the provider rests after a failure."""
+        self._asked = False
+        if self._running is not None:
+            if not self._running.done():
+                return
+            self._late = self._outcome(now, interval)
+        if now >= self._resume:
+            self._running = self._worker.submit(self.collector.collect, now)
+            self._asked = True
+
+    def finish(self, now: datetime, interval: timedelta, until: float | None) -> dict[str, Raw]:
+        """The pass's result by index; until: time.monotonic() of the deadline."""
+        if self._running is None:
+            return self._skip(self.error.message if self.error else "the provider rests after a failure")
+        if not self._asked:
+            return self._skip(f"provider {self.name} still answers an earlier cycle")
+        try:
+            self._running.exception(None if until is None else max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            return self._skip(f"provider {self.name} missed the deadline")
+        return self._outcome(now, interval)
+
+    def take_late(self) -> list[Snapshot]:
+        """Snapshots of an earlier cycle that missed its deadline."""
+        late, self._late = self._late, {}
+        return [raw.snapshot for raw in late.values() if raw.snapshot]
+
+    def replan(self, plans: Sequence[Plan]) -> None:
+        """Collect something else from the next cycle on."""
+        self._worker.submit(self.collector.replan, plans)
+
+    def _outcome(self, now: datetime, interval: timedelta) -> dict[str, Raw]:
+        assert self._running is not None
+        running, self._running = self._running, None
+        try:
+            raws = running.result()
+        except AuthExpired as e:
+            # Asked again at each tick: the provider notices a new login by itself, and nothing may wait for it.
+            return self._fail(e)
+        except Exception as e:
+            self._failures += 1
+            if self._failures > 1:
+                pause = min(2.0 ** (self._failures - 2), 4.0) * random.uniform(0.5, 1.0)
+                self._resume = now + pause * min(interval, timedelta(seconds=15))
+            return self._fail(e)
+        if self.error:
+            log.warning("provider %s answers again", self.name)
+        self._failures, self.error = 0, None
+        return raws
+
+    def _fail(self, e: Exception) -> dict[str, Raw]:
+        error = e if isinstance(e, G6Error) else G6Error(f"{type(e).__name__}: {e}", code="provider")
+        if self.error is None or self.error.message != error.message:
+            hint = f" ({error.hint})" if error.hint else ""
+            log.warning("provider %s: %s%s; nothing is recorded for its indices", self.name, error.message, hint)
+            log.debug("provider %s", self.name, exc_info=e)
+        self.error = error
+        return self._skip(error.message)
+
+    def _skip(self, reason: str) -> dict[str, Raw]:
+        return {plan.index: Raw(None, reason) for plan in self.collector.plans}

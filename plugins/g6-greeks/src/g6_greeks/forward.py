@@ -1,0 +1,106 @@
+"""The forward of each expiry from put-call parity, all expiries in one pass.
+
+Parity, call - put = D*(forward - strike), makes each strike a witness: with the discount factor D = exp(-rate*t),
+w = strike + (call - put)/D should be the forward. A market that discounts by another factor D' tilts the witnesses by
+1 - D'/D per point of strike, so a line is fitted through (strike, w) and read where it meets w = strike. The fit is
+weighted least squares, reweighted by Tukey's biweight: a witness far off the line, such as one with a stale leg, ends
+with no weight at all (Beaton & Tukey 1974; tuning constant 4.685 and scale from the median of absolute residuals as usual).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from g6_greeks.black76 import Floats
+from g6_greeks.columns import Indices
+from g6_greeks.prices import Prices
+
+NEAREST = 12
+"""Strikes asked, those with the smallest difference of call and put: around the money is where both legs trade."""
+
+FEWEST = 3
+"""Fewer witnesses cannot tell which one is wrong."""
+
+TICK = 0.05
+"""Rupees. A spread below a tick says no more than one tick does, and no line is known better than that."""
+
+ROUNDS = 5
+TUKEY = 4.685
+SIGMA_PER_MAD = 1.4826
+
+
+def parity_forward(rows: Indices, strike: Floats, prices: Prices, discount: Floats) -> Floats:
+    """The forward of each expiry, shape (expiries,); NaN where fewer than three strikes have both legs.
+
+    rows: the expiry of each option, ascending; strike ascending within it, call before put. discount: per expiry.
+    """
+    call = np.flatnonzero((rows[1:] == rows[:-1]) & (strike[1:] == strike[:-1]))
+    gap = prices.price[call] - prices.price[call + 1]
+    both = np.isfinite(gap)
+    call, gap = call[both], gap[both]
+    picked, present = _nearest(rows[call], np.abs(gap), discount.size)
+    if not picked.size:
+        return np.full(discount.size, np.nan)
+    k = strike[call][picked]
+    witness = k + gap[picked] / discount[:, None]
+    trust = _trust(prices, call[picked], present)
+    forward = _fit(k, witness, trust)
+    return np.where((trust > 0).sum(axis=1) >= FEWEST, forward, np.nan)
+
+
+def _nearest(rows: Indices, distance: Floats, expiries: int) -> tuple[Indices, Floats]:
+    """Per expiry the positions of its nearest strikes, nearest first, (expiries, n), and 1.0 where there is one."""
+    order = np.lexsort((distance, rows))
+    counts = np.bincount(rows, minlength=expiries)
+    ranks = np.arange(min(NEAREST, counts.max(initial=0)))
+    present = ranks < counts[:, None]
+    start = np.cumsum(counts) - counts
+    return order[np.where(present, start[:, None] + ranks, 0)], present.astype(np.float64)
+
+
+def _trust(prices: Prices, call: Indices, present: Floats) -> Floats:
+    """The weight of each witness before its residual is known, between 0 and 1.
+
+    Where enough strikes have both mids, these alone count, by the inverse square of their spreads; else all, equally.
+    """
+    spread = np.maximum(prices.spread[call] + prices.spread[call + 1], TICK)
+    precise = np.where(np.isnan(spread), 0.0, present)
+    by_spread = precise * np.square(TICK / np.where(precise > 0, spread, TICK))
+    enough = precise.sum(axis=1, keepdims=True) >= FEWEST
+    return np.where(enough, by_spread, present)
+
+
+def _fit(k: Floats, witness: Floats, trust: Floats) -> Floats:
+    """Where the robust line through (k, witness) meets witness = k; arrays (expiries, n), result (expiries,)."""
+    known = trust > 0
+    middle = _median(witness, known)
+    x = k - middle
+    line = np.zeros_like(x)
+    level = tilt = np.zeros_like(middle)
+    y = witness - middle
+    for _ in range(ROUNDS):
+        residual = np.abs(y - line)
+        scale = np.maximum(SIGMA_PER_MAD * _median(residual, known), TICK)
+        weight = trust * np.square(np.maximum(1.0 - np.square(residual / (TUKEY * scale)), 0.0))
+        level, tilt = _weighted_line(x, y, weight)
+        line = level + tilt * x
+    return (middle + level / (1.0 - tilt))[:, 0]
+
+
+def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Level at x = 0 and tilt of the least-squares line, each (expiries, 1)."""
+    total = weight.sum(axis=1, keepdims=True)
+    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+    mean_x = (share * x).sum(axis=1, keepdims=True)
+    mean_y = (share * y).sum(axis=1, keepdims=True)
+    variance = (share * np.square(x - mean_x)).sum(axis=1, keepdims=True)
+    covariance = (share * (x - mean_x) * y).sum(axis=1, keepdims=True)
+    tilt = np.divide(covariance, variance, out=np.zeros_like(variance), where=variance > 0)
+    return mean_y - tilt * mean_x, tilt
+
+
+def _median(values: Floats, known: Floats) -> Floats:
+    """The (lower) median of the known values of each row, (expiries, 1)."""
+    ordered = np.sort(np.where(known, values, np.inf), axis=1)
+    middle = (np.maximum(known.sum(axis=1, keepdims=True), 1) - 1) // 2
+    return np.take_along_axis(ordered, middle, axis=1)

@@ -1,0 +1,89 @@
+"""Fixtures for the tests of the whole: foreign plugins, recorded data, and `g6` as a person runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+FOREIGN = REPO / "tests" / "data"
+KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]]:
+    """`installed("toy_plugin", …)` builds and installs packages of tests/data: directories for PYTHONPATH.
+
+    Each once a session, without the network, into a directory of its own.
+    """
+    places: dict[str, str] = {}
+
+    def install(*names: str) -> list[str]:
+        for name in names:
+            if name not in places:
+                places[name] = _pip_install(name, tmp_path_factory.mktemp(name))
+        return [places[name] for name in names]
+
+    return install
+
+
+def _pip_install(name: str, place: Path) -> str:
+    # Building writes into the source tree, so it gets a copy.
+    source = shutil.copytree(FOREIGN / name, place / "source")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(place / "site"), str(source)], check=True, capture_output=True, text=True)
+    return str(place / "site")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The recorded market data; see `G6_SHARED_DATA`. Skipped without it, except where CI promises it."""
+    place = Path(os.environ.get("G6_SHARED_DATA") or REPO.parent / "shared" / "data")
+    if place.is_dir():
+        return place
+    reason = f"no recorded market data at {place}; set G6_SHARED_DATA"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def clean_env(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """`clean_env(paths, G6_X="…")`: an environment without anybody's settings; `paths` go on PYTHONPATH."""
+
+    def env(paths: list[str] | tuple[str, ...] = (), **variables: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        home = {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join([*paths, str(REPO)]), "PYTHONUTF8": "1"}
+        return {**kept, **home, **variables}
+
+    return env
+
+
+@pytest.fixture
+def g6(tmp_path: Path, clean_env: Callable[..., dict[str, str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`g6("run", "--once", paths=installed("toy_plugin"), env={…})`: runs it in `tmp_path`, output as text."""
+
+    def run(
+        *args: str | Path,
+        paths: list[str] | tuple[str, ...] = (),
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        timeout: float = 120.0,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "g6core", *map(str, args)],
+            cwd=tmp_path,
+            env=clean_env(paths, **(env or {})),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run

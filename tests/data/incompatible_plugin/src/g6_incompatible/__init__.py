@@ -1,0 +1,1 @@
+raise AssertionError("a plugin that does not fit this g6core must not be imported")

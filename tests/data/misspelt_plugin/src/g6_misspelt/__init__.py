@@ -1,0 +1,6 @@
+from g6core import hookimpl
+
+
+@hookimpl
+def g6_sink():
+    return []
