@@ -115,7 +115,6 @@ class SinkRunner:
         if self._thread.is_alive():
             log.warning("sink %s does not answer; what it has not got stays in the journal", self.name)
             return
-        self._cursor.close()
         try:
             self.sink.close()
         except Exception as e:
@@ -134,6 +133,7 @@ class SinkRunner:
                 wait = min(LONGEST_WAIT, 0.25 * 2**failures) * random.uniform(0.5, 1.0)
                 self._complain(e, wait)
                 self._sleep(wait)
+        self._cursor.close()
 
     def _ensure_open(self) -> None:
         if not self._opened:

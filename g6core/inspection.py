@@ -41,7 +41,8 @@ def inspect(plugins: Sequence[Installed]) -> list[PluginInfo]:
         if line.startswith("{"):
             answer = json.loads(line)
             answers[answer["name"]] = answer
-    died = {"problem": "ends the process while it is imported", "components": [], "adds": []}
+    last_words = child.stderr.strip().splitlines()[-1:]
+    died = {"problem": f"ends the process that imports it: {''.join(last_words)}", "components": [], "adds": []}
     return [_info(plugin, answers.get(plugin.name, died)) for plugin in plugins]
 
 

@@ -90,11 +90,12 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
         raise DataError(f"no such journal day: {path}", code="no-such-day", hint="`g6 journal` lists the days")
     uri = path.absolute().as_uri()
     try:
-        db = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=10)
+        # A reader may end in another thread than it began in (a provider is closed by the main one), never in two at once.
+        db = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=10, check_same_thread=False)
         version = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.OperationalError:
         # A copy in a directory that cannot be written to has no shared-memory file; nobody else writes it either.
-        db = sqlite3.connect(f"{uri}?immutable=1", uri=True)
+        db = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
         version = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as e:
         raise DataError(f"{path} is not a journal day: {e}", code="bad-journal") from e

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import isroutine
 from typing import Any
 
 import pluggy
@@ -66,7 +67,7 @@ def _register(manager: pluggy.PluginManager, plugin: discovery.Installed) -> Non
         module = plugin.entry_point.load()
     except Exception as e:
         raise _broken(plugin, f"cannot be imported: {_cause(e)}") from e
-    unmarked = [name for name in dir(module) if hasattr(hookspecs, name) and _is_unmarked_hook(getattr(module, name))]
+    unmarked = [name for name in dir(module) if name.startswith("g6_") and _is_unmarked_hook(getattr(module, name))]
     if unmarked:
         raise _broken(plugin, f"defines `{unmarked[0]}` without @hookimpl")
     manager.register(module, plugin.name)
@@ -77,7 +78,7 @@ def _register(manager: pluggy.PluginManager, plugin: discovery.Installed) -> Non
 
 
 def _is_unmarked_hook(value: Any) -> bool:
-    return callable(value) and value.__name__.startswith("g6_") and not hasattr(value, f"{hookspecs.PROJECT}_impl")
+    return isroutine(value) and not hasattr(value, f"{hookspecs.PROJECT}_impl")
 
 
 def _broken(plugin: discovery.Installed, cause: str) -> PluginError:

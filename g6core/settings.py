@@ -122,13 +122,25 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="the indices to record, `[indices.NIFTY]`; all that the providers serve when none is named",
     )
-    providers: ComponentTables = Field(default_factory=dict, description="settings of providers, `[providers.sim]`")
-    strategies: ComponentTables = Field(
-        default_factory=dict, description="named strategies, `[strategies.wide]` with `use = \"atm_window\"`"
+    # As they were written, secrets of the environment included: not to be printed. `Configuration.components` is for use.
+    providers: ComponentTables = Field(
+        default_factory=dict, exclude=True, repr=False, description="settings of providers, `[providers.sim]`"
     )
-    analytics: ComponentTables = Field(default_factory=dict, description="settings of analytics, `[analytics.greeks]`")
-    sinks: ComponentTables = Field(default_factory=dict, description="settings of sinks, `[sinks.csv]`")
-    alerts: ComponentTables = Field(default_factory=dict, description="settings of alert rules")
+    strategies: ComponentTables = Field(
+        default_factory=dict,
+        exclude=True,
+        repr=False,
+        description="named strategies, `[strategies.wide]` with `use = \"atm_window\"`",
+    )
+    analytics: ComponentTables = Field(
+        default_factory=dict, exclude=True, repr=False, description="settings of analytics, `[analytics.greeks]`"
+    )
+    sinks: ComponentTables = Field(
+        default_factory=dict, exclude=True, repr=False, description="settings of sinks, `[sinks.csv]`"
+    )
+    alerts: ComponentTables = Field(
+        default_factory=dict, exclude=True, repr=False, description="settings of alert rules"
+    )
 
     @classmethod
     def settings_customise_sources(

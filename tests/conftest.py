@@ -17,28 +17,34 @@ KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV")
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]]:
-    """`installed("toy_plugin", …)` builds and installs packages of tests/data: directories for PYTHONPATH.
+def pip_install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """`pip_install(source, …)` builds and installs packages without the network: their directory for PYTHONPATH."""
 
-    Each once a session, without the network, into a directory of its own.
-    """
-    places: dict[str, str] = {}
-
-    def install(*names: str) -> list[str]:
-        for name in names:
-            if name not in places:
-                places[name] = _pip_install(name, tmp_path_factory.mktemp(name))
-        return [places[name] for name in names]
+    def install(*sources: Path) -> str:
+        place = tmp_path_factory.mktemp("installed")
+        # Building writes into the source tree, so it gets a copy.
+        copies = [str(shutil.copytree(source, place / source.name)) for source in sources]
+        options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", str(place / "site")]
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options, *copies], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return str(place / "site")
 
     return install
 
 
-def _pip_install(name: str, place: Path) -> str:
-    # Building writes into the source tree, so it gets a copy.
-    source = shutil.copytree(FOREIGN / name, place / "source")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--target", str(place / "site"), str(source)], check=True, capture_output=True, text=True)
-    return str(place / "site")
+@pytest.fixture(scope="session")
+def installed(pip_install: Callable[..., str]) -> Callable[..., list[str]]:
+    """`installed("toy_plugin", …)` installs packages of tests/data, each once a session: directories for PYTHONPATH."""
+    places: dict[str, str] = {}
+
+    def install(*names: str) -> list[str]:
+        for name in names:
+            places[name] = places.get(name) or pip_install(FOREIGN / name)
+        return [places[name] for name in names]
+
+    return install
 
 
 @pytest.fixture(scope="session")

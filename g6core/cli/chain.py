@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import polars as pl
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +21,10 @@ from g6core.exchange import IST
 from g6core.snapshot import Snapshot
 
 SIDE = ("oi", "volume", "iv", "bid", "ask", "last_price")
-TITLES = {"oi": "OI (units)", "volume": "volume (units)", "iv": "IV", "bid": "bid", "ask": "ask", "last_price": "last"}
+NARROW = ("oi", "iv", "last_price")
+TITLES = {"oi": "OI", "volume": "volume", "iv": "IV", "bid": "bid", "ask": "ask", "last_price": "last"}
+WIDE = 120
+"""Columns of a terminal that has room for every figure; a pipe always has."""
 
 
 @click.command()
@@ -41,7 +46,9 @@ def chain(index: str, expiry: str | None, around: int, as_csv: bool, as_json: bo
     elif as_json:
         click.echo(_json(snapshot, facts, rows))
     else:
-        Console().print(_ladder(snapshot, facts, rows))
+        console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+        console.print(_ladder(snapshot, facts, rows, SIDE if console.width >= WIDE else NARROW))
+        console.print(_caption(snapshot, facts))
 
 
 def _near_the_money(around: int) -> pl.Expr:
@@ -95,22 +102,21 @@ def _plain(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _ladder(snapshot: Snapshot, facts: dict[str, Any], rows: pl.DataFrame) -> Table:
-    table = Table(title=_title(snapshot, facts), caption=_caption(snapshot, facts), title_justify="left")
-    for name in SIDE:
-        table.add_column(f"call {TITLES[name]}", justify="right")
-    table.add_column("strike", justify="center", style="bold")
-    for name in reversed(SIDE):
-        table.add_column(f"put {TITLES[name]}", justify="right")
+def _ladder(snapshot: Snapshot, facts: dict[str, Any], rows: pl.DataFrame, side: tuple[str, ...]) -> Table:
+    table = Table(title=_title(snapshot, facts), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in side:
+        table.add_column(f"call {TITLES[name]}", justify="right", no_wrap=True)
+    table.add_column("strike", justify="center", style="bold", no_wrap=True)
+    for name in reversed(side):
+        table.add_column(f"put {TITLES[name]}", justify="right", no_wrap=True)
     legs: dict[float, dict[str, dict[str, Any]]] = {}
     for row in rows.iter_rows(named=True):
         legs.setdefault(row["strike"], {})[row["right"]] = row
     spot = snapshot.facts.get("spot")
     for strike, pair in sorted(legs.items()):
-        calls = [_cell(pair.get("CE"), name, spot is not None and strike < spot) for name in SIDE]
-        puts = [_cell(pair.get("PE"), name, spot is not None and strike > spot) for name in reversed(SIDE)]
-        here = strike == facts["atm_strike"]
-        table.add_row(*calls, f"{'› ' if here else ''}{strike:g}{' ‹' if here else ''}", *puts)
+        calls = [_cell(pair.get("CE"), name, spot is not None and strike < spot) for name in side]
+        puts = [_cell(pair.get("PE"), name, spot is not None and strike > spot) for name in reversed(side)]
+        table.add_row(*calls, f"› {strike:g} ‹" if strike == facts["atm_strike"] else f"{strike:g}", *puts)
     return table
 
 
@@ -128,15 +134,16 @@ def _title(snapshot: Snapshot, facts: dict[str, Any]) -> str:
 
 def _caption(snapshot: Snapshot, facts: dict[str, Any]) -> str:
     age = (datetime.now(UTC) - snapshot.ts).total_seconds()
+    when = f"{snapshot.ts.astimezone(IST):%d %b %Y %H:%M:%S} IST, {_age(age)} old, from {snapshot.source}"
     words = [
-        f"{snapshot.ts.astimezone(IST):%d %b %Y %H:%M:%S} IST ({_age(age)} old, from {snapshot.source})",
-        f"forward {grouped(facts.get('forward'), 2)} ({facts.get('forward_source') or NONE})",
+        f"forward {grouped(facts.get('forward'), 2)} ({facts.get('forward_source') or 'none'})",
         f"ATM IV {percent(facts.get('atm_iv'))}",
         f"PCR {grouped(facts.get('pcr_oi'), 2)}",
         f"max pain {grouped(facts.get('max_pain'))}",
         f"straddle {grouped(facts.get('straddle'), 2)}",
+        "OI and volume in units",
     ]
-    return "  ".join(words)
+    return f"{when}\n{'  '.join(words)}"
 
 
 def _age(seconds: float) -> str:

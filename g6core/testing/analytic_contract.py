@@ -62,27 +62,19 @@ class AnalyticContract(ComponentContract):
                 assert not any(new.row(0) if new.width else ()), new
             assert all(number == number for number in after.facts.values()), after.facts
 
-    def test_accepts_a_chain_without_quotes(
-        self, analytic: Analytic, snapshot: Snapshot, spec: AnalyticSpec
-    ) -> None:
+    def test_accepts_a_chain_without_quotes(self, analytic: Analytic, snapshot: Snapshot, spec: AnalyticSpec) -> None:
         given = _unquoted(snapshot)
         _assert_adds(given, analytic.compute(given), spec)
 
-    def test_accepts_a_snapshot_without_rows(
-        self, analytic: Analytic, snapshot: Snapshot, spec: AnalyticSpec
-    ) -> None:
+    def test_accepts_a_snapshot_without_rows(self, analytic: Analytic, snapshot: Snapshot, spec: AnalyticSpec) -> None:
         given = snapshot.replace(options=snapshot.options.clear(), expiries=snapshot.expiries.clear(), facts={})
         _assert_adds(given, analytic.compute(given), spec)
 
-    def test_accepts_a_snapshot_without_facts(
-        self, analytic: Analytic, snapshot: Snapshot, spec: AnalyticSpec
-    ) -> None:
+    def test_accepts_a_snapshot_without_facts(self, analytic: Analytic, snapshot: Snapshot, spec: AnalyticSpec) -> None:
         given = snapshot.replace(facts={})
         _assert_adds(given, analytic.compute(given), spec)
 
-    def test_accepts_prices_that_cannot_be(
-        self, analytic: Analytic, snapshot: Snapshot, spec: AnalyticSpec
-    ) -> None:
+    def test_accepts_prices_that_cannot_be(self, analytic: Analytic, snapshot: Snapshot, spec: AnalyticSpec) -> None:
         given = _garbage(snapshot)
         _assert_adds(given, analytic.compute(given), spec)
 
@@ -107,8 +99,8 @@ def _unquoted(s: Snapshot) -> Snapshot:
 
 
 def _garbage(s: Snapshot) -> Snapshot:
-    """Prices of -1, 0, far too much and NaN in turn; crossed books."""
-    bad = pl.Series("bad", ([-1.0, 0.0, 1e9, float("nan")] * s.options.height)[: s.options.height])
+    """Prices of -1, 0, far too much, and none, in turn; crossed books. The core lets no NaN through."""
+    bad = pl.Series("bad", ([-1.0, 0.0, 1e9, None] * s.options.height)[: s.options.height])
     return s.replace(options=s.options.with_columns(last_price=bad, bid=bad, ask=-bad))
 
 

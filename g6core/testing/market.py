@@ -95,7 +95,7 @@ class FakeMarket(Provider):
 
     def spots(self, indices: Sequence[str]) -> Mapping[str, Spot]:
         self._enter("spots")
-        return {index: self._spot(index) for index in indices if self._has_spot(index)}
+        return {index: self._spot(index) for index in {*indices, "INDIAVIX"} if self._has_spot(index)}
 
     def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
         self._enter("quotes")
@@ -230,9 +230,7 @@ def snapshots(
     n: int, index: str = "NIFTY", ts: datetime = START, *, strikes: int = 11, expiries: int = 2, **facts: float | None
 ) -> list[Snapshot]:
     """`n` snapshots, a minute apart."""
-    return [
-        snapshot(index, ts + timedelta(minutes=i), strikes=strikes, expiries=expiries, **facts) for i in range(n)
-    ]
+    return [snapshot(index, ts + timedelta(minutes=i), strikes=strikes, expiries=expiries, **facts) for i in range(n)]
 
 
 def expiry_codes(index: str, today: date) -> dict[date, list[str]]:

@@ -76,6 +76,7 @@ class TestNewestOnly(TestAppending):
 
 class TestUnflushed(SinkContract):
     finds = ("test_what_was_written_is_there_before_close",)
+
     @pytest.fixture
     def build(self):
         Unflushed.disk.clear()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -28,14 +26,17 @@ def is_call(snapshot: Snapshot) -> Bools:
 
 def expiry_rows(snapshot: Snapshot) -> Indices:
     """For each option the row of its expiry in `snapshot.expiries`, shape (options,)."""
-    expiries = snapshot.expiries["expiry"].to_physical().to_numpy()
-    return np.searchsorted(expiries, snapshot.options["expiry"].to_physical().to_numpy())
+    return np.searchsorted(snapshot.expiries["expiry"].to_numpy(), snapshot.options["expiry"].to_numpy())
 
 
 def column(name: str, values: Floats) -> pl.Series:
-    return pl.Series(name, values, dtype=pl.Float64, nan_to_null=True)
+    return pl.Series(name, values, nan_to_null=True)
 
 
-def words(name: str, vocabulary: Sequence[str | None], codes: npt.NDArray[np.integer]) -> pl.Series:
+def words(name: str, vocabulary: pl.Series, codes: Indices) -> pl.Series:
     """The word of each code, from a short vocabulary."""
-    return pl.Series(name, vocabulary, dtype=pl.String).gather(codes)
+    return vocabulary[codes].alias(name)
+
+
+# Each polars expression starts an engine, which at these sizes costs more than the work: hence numpy in between, and
+# `hstack` where a frame gets its new columns.

@@ -39,13 +39,13 @@ def parity_forward(rows: Indices, strike: Floats, prices: Prices, discount: Floa
     both = np.isfinite(gap)
     call, gap = call[both], gap[both]
     picked, present = _nearest(rows[call], np.abs(gap), discount.size)
-    if not picked.size:
-        return np.full(discount.size, np.nan)
+    trust = _trust(prices, call, picked, present)
+    enough = (trust > 0).sum(axis=1) >= FEWEST
+    picked = picked[enough]
     k = strike[call][picked]
-    witness = k + gap[picked] / discount[:, None]
-    trust = _trust(prices, call[picked], present)
-    forward = _fit(k, witness, trust)
-    return np.where((trust > 0).sum(axis=1) >= FEWEST, forward, np.nan)
+    forward = np.full(discount.size, np.nan)
+    forward[enough] = _fit(k, k + gap[picked] / discount[enough, None], trust[enough])
+    return forward
 
 
 def _nearest(rows: Indices, distance: Floats, expiries: int) -> tuple[Indices, Floats]:
@@ -58,12 +58,12 @@ def _nearest(rows: Indices, distance: Floats, expiries: int) -> tuple[Indices, F
     return order[np.where(present, start[:, None] + ranks, 0)], present.astype(np.float64)
 
 
-def _trust(prices: Prices, call: Indices, present: Floats) -> Floats:
+def _trust(prices: Prices, call: Indices, picked: Indices, present: Floats) -> Floats:
     """The weight of each witness before its residual is known, between 0 and 1.
 
     Where enough strikes have both mids, these alone count, by the inverse square of their spreads; else all, equally.
     """
-    spread = np.maximum(prices.spread[call] + prices.spread[call + 1], TICK)
+    spread = np.maximum(prices.spread[call] + prices.spread[call + 1], TICK)[picked]
     precise = np.where(np.isnan(spread), 0.0, present)
     by_spread = precise * np.square(TICK / np.where(precise > 0, spread, TICK))
     enough = precise.sum(axis=1, keepdims=True) >= FEWEST

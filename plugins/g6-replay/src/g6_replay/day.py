@@ -32,7 +32,7 @@ class Day:
                 instants.add(snapshot.ts)
                 self.simulated |= snapshot.simulated
                 self._list(snapshot)
-        except (sqlite3.DatabaseError, pl.exceptions.PolarsError, ValueError) as e:
+        except (sqlite3.DatabaseError, pl.exceptions.PolarsError, OSError, ValueError) as e:
             raise unreadable(path, e) from e
         if not instants:
             raise empty(path, "holds no snapshot")

@@ -112,4 +112,11 @@ def _legs(rows: pl.DataFrame) -> pl.DataFrame:
         )
         for side in ("ce", "pe")
     ]
-    return pl.concat(legs)
+    return _quoted(pl.concat(legs))
+
+
+def _quoted(legs: pl.DataFrame) -> pl.DataFrame:
+    """A leg of nothing but zeros is how the platform wrote a quote that it did not have."""
+    names = [name for name in LEG.values() if name in legs.columns]
+    absent = pl.all_horizontal(pl.col(name).cast(pl.Float64, strict=False) == 0 for name in names).fill_null(False)
+    return legs.with_columns(pl.when(~absent).then(pl.col(name)).alias(name) for name in names)

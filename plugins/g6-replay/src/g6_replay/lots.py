@@ -69,8 +69,10 @@ def in_units(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
     The exchange divides by the lot of the day, so a contract whose lot was revised may count in fractions of a lot.
     """
+    if not names:
+        return frame
     counted = pl.any_horizontal(pl.col(name).is_not_null() for name in names)
-    unknown = frame.filter(counted & pl.col("lot_size").is_null()) if names else frame.clear()
+    unknown = frame.filter(counted & pl.col("lot_size").is_null())
     if not unknown.is_empty():
         index, expiry, day = unknown.select("index", "expiry", "day").row(0)
         raise ConfigError(

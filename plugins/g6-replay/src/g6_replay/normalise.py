@@ -46,7 +46,7 @@ def pick(frame: pl.DataFrame, settings: Settings, path: Path, named: Iterable[st
         if chosen.get(name, name) not in frame.columns:
             raise _missing(path, name, chosen.get(name, name), frame)
     taken = set(chosen.values())
-    known = (*CONTRACTS, *QUOTES, *LEVELS)
+    known = ("ts", *CONTRACTS, *QUOTES, *LEVELS)
     for name in frame.columns:
         if name not in taken and name not in chosen and (name in known or name.startswith("exchange_")):
             chosen[name] = name

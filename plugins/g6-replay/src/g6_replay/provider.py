@@ -37,12 +37,13 @@ class Replay(Provider):
         try:
             recording = self._recording
         except G6Error as e:
-            yield Finding("error", e.message, e.hint)
+            yield Finding("error", e.message, e.hint or "name a recording in `path` of `replay`")
             return
         first, last = (recording.instants[i].astimezone(IST).strftime("%Y-%m-%d %H:%M:%S") for i in (0, -1))
         what = f"{', '.join(recording.indices)}, {len(recording.instants)} instants, {first} to {last} IST"
         yield Finding("ok", f"{self.settings.path}: {what}")
-        yield from (Finding("warning", str(entry)) for entry in recording.set_aside)
+        hint = "look at that line; the rest is replayed without it"
+        yield from (Finding("warning", str(entry), hint) for entry in recording.set_aside)
 
     @property
     def _recording(self) -> Recording:

@@ -102,7 +102,7 @@ def _spots(frame: pl.DataFrame) -> dict[datetime, dict[str, Spot]]:
 
 def spots_of(index: str, levels: Mapping[str, float | None]) -> dict[str, Spot]:
     """The Spot of the index, and of INDIAVIX, as far as the levels (named as in a snapshot's facts) tell."""
-    last, *day = (levels.get(name) for name in ("spot", "open", "high", "low", "close"))
-    vix = levels.get("vix")
-    spots = {index: Spot(last, *day)} if any(level is not None for level in (last, *day)) else {}
+    get, vix = levels.get, levels.get("vix")
+    spot = Spot(get("spot"), open=get("open"), high=get("high"), low=get("low"), close=get("close"))
+    spots = {} if spot == Spot(None) else {index: spot}
     return spots | ({"INDIAVIX": Spot(vix)} if vix is not None else {})

@@ -37,7 +37,7 @@ class Tally:
     def rows(self, frame: pl.DataFrame, reason: str) -> None:
         """The rows of `frame`, for one reason; none is no entry."""
         if not frame.is_empty():
-            first = frame.select(pl.struct(FILE, LINE).min().struct.unnest()).row(0)
+            first = frame.select(FILE, LINE).sort(FILE, LINE).row(0)
             self.add(reason, frame.height, self.place(*first))
 
     def place(self, file: int, line: int) -> str:

@@ -27,7 +27,7 @@ class Activity:
     """Figures of a day for each contract of a listing (columns CONTRACTS), in lots.
 
     chains: the terms of each index and expiry, indices together and expiries ascending. chain: each contract's place in
-    them. z: its moneyness when the day begins, in standard deviations to its expiry.
+    them. z: its moneyness when the day begins, about in standard deviations.
     """
 
     def __init__(self, listing: pl.DataFrame, chains: Sequence[Terms], chain: Rows, z: Floats, seed: int) -> None:

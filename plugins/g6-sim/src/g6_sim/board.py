@@ -33,7 +33,7 @@ class Value:
 class Board:
     """The options of all indices on one day.
 
-    listing: columns CONTRACTS, by index in the order of `terms`, then by expiry. closes: when each (index, expiry) ends.
+    listing: columns CONTRACTS, by index in the order of `terms`, then by expiry. closes: the close of each chain.
     A contract that is expected to trade less than a lot in the whole day has no quote.
     """
 
@@ -96,10 +96,10 @@ class Board:
         depth = 1 + np.sqrt(lots) / 4
         volume = lot * self._activity.traded(rows, self.day.traded(second))
         days = np.maximum(self._closes - state.at, 0.0)[self._chain[rows]] / DAY
-        quoted = (price > 0) & (lots >= 1)
+        quoted = (last > 0) & (lots >= 1)
         traded, bidden = quoted & (volume > 0), quoted & (bid > 0)
         ts = round(now.timestamp() * 1e6)
-        columns = {
+        columns: dict[str, tuple[Floats | int, NDArray[np.bool_]]] = {
             "last_price": (last, traded),
             "average_price": (average, traded),
             "bid": (bid, bidden),
@@ -121,8 +121,9 @@ class Board:
         return t, forward, atm_variance(t, self._volatility, state.nerves)
 
     def _moneyness(self, state: State) -> Floats:
+        """Log-moneyness in deviations to the expiry, with a floor: on the last day far strikes are traded too."""
         _, forward, theta = self._chains(state)
-        z: Floats = np.log(self._strike / forward[self._chain]) / np.sqrt(theta)[self._chain]
+        z: Floats = np.log(self._strike / forward[self._chain]) / np.sqrt(theta + 0.015**2)[self._chain]
         return z
 
 
@@ -141,8 +142,8 @@ def _rounded(price: Floats, average: Floats, half: Floats, tick: Floats) -> Pric
 
 def _exact(price: Floats, average: Floats, half: Floats, tick: Floats) -> Prices:
     """The same around the model's own price."""
-    half = np.minimum(half, price / 2)
-    return price, average, price - half, price + half
+    narrow: Floats = np.minimum(half, price / 2)
+    return price, average, price - narrow, price + narrow
 
 
 def _series(name: str, values: Floats | int, where: NDArray[np.bool_]) -> pl.Series:

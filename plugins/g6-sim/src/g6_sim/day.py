@@ -92,5 +92,6 @@ class Day:
         return self._logs[:, left] * (1 - part) + self._logs[:, left + 1] * part
 
     def _state(self, second: float, logs: Floats) -> State:
-        values = np.exp(logs)
-        return State(self.midnight + second, np.round(values[:-1], 2), float(values[-1]))
+        values: Floats = np.exp(logs)
+        spots: Floats = np.round(values[:-1], 2)
+        return State(self.midnight + second, spots, float(values[-1]))

@@ -9,10 +9,16 @@ import polars as pl
 
 from g6_sim.table import Terms
 from g6core.exchange import Calendar
-from g6core.snapshot import CONTRACTS
+from g6core.snapshot import CONTRACTS, conform
 
-NEAR, FAR = 0.15, 0.25
-"""How far strikes reach from the index level, as a fraction: at `step`, and of monthly contracts at `far_step`."""
+MARGIN = 0.03
+"""Strikes reach so far beyond the index level, as a fraction of it, and a year's volatility more.
+
+The standard deviation of the walk around the level is 0.3 years' volatilities, so it stays within them.
+"""
+
+FURTHER = 0.1
+"""Monthly contracts reach so far beyond that, at `far_step`."""
 
 SEGMENTS = {"NFO": 2, "BFO": 5}
 """The last byte of Kite's instrument token."""
@@ -57,13 +63,15 @@ def _code(day: date, is_monthly: bool) -> str:
     return year + (_MONTHS[day.month - 1] if is_monthly else f"{_MONTH_LETTERS[day.month - 1]}{day.day:02d}")
 
 
-def strikes(terms: Terms) -> pl.DataFrame:
+def strikes(terms: Terms, volatility: float) -> pl.DataFrame:
     """Columns `strike` (whole points, ascending) and `near` (listed for weekly contracts too).
 
     They surround the level of the table and not the spot, so a strike stays listed until its contract expires.
+    volatility: that of NIFTY.
     """
-    near = _multiples(terms.step, terms.level, NEAR)
-    far = _multiples(terms.far_step, terms.level, FAR)
+    reach = MARGIN + volatility * terms.volatility
+    near = _multiples(terms.step, terms.level, reach)
+    far = _multiples(terms.far_step, terms.level, reach + FURTHER)
     every = sorted(near | far)
     return pl.DataFrame({"strike": every, "near": [s in near for s in every]}, schema_overrides={"strike": pl.Int64})
 
@@ -73,13 +81,13 @@ def _multiples(step: int, level: float, reach: float) -> set[int]:
     return {s for s in range(int(low // step) * step, int(high) + step, step) if low <= s <= high}
 
 
-def contracts(terms: Terms, listed: dict[date, str]) -> pl.DataFrame:
+def contracts(terms: Terms, listed: dict[date, str], volatility: float) -> pl.DataFrame:
     """The options of the index with these expiries, columns CONTRACTS, sorted by expiry, strike, right."""
     dates = pl.DataFrame({"expiry": list(listed), "code": list(listed.values())}, schema_overrides={"expiry": pl.Date})
     rights = pl.DataFrame({"right": ["CE", "PE"]})
     monthly = pl.col("code").str.contains(r"^\d\d[A-Z]{3}$")
-    return (
-        dates.join(strikes(terms), how="cross")
+    frame = (
+        dates.join(strikes(terms, volatility), how="cross")
         .filter(pl.col("near") | monthly)
         .join(rights, how="cross")
         .select(
@@ -93,8 +101,8 @@ def contracts(terms: Terms, listed: dict[date, str]) -> pl.DataFrame:
             lot_size=terms.lot_size,
             tick_size=terms.tick_size,
         )
-        .cast(dict(CONTRACTS))
     )
+    return conform(frame, CONTRACTS, who="the simulator")
 
 
 def _token(terms: Terms) -> pl.Expr:

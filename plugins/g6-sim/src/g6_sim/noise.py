@@ -20,7 +20,8 @@ def words(numbers: Rows, seed: int) -> Words:
 def uniform(keys: Words, stream: int | Rows) -> Floats:
     """A number in [0, 1) for each key, another for another stream."""
     steps = np.asarray(stream, dtype=np.uint64) * np.uint64(_GOLDEN)
-    return (_mix(keys + steps) >> np.uint64(11)) * 2.0**-53
+    fractions: Floats = (_mix(keys + steps) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return fractions
 
 
 def _mix(keys: Words) -> Words:

@@ -67,8 +67,8 @@ class Sim(Provider):
         states = [day.at(second), day.at(0.0), *reversed(day.extremes(second)), day.before()]
         ts = now.replace(microsecond=0)
         asked = [self._terms[index] for index in indices if index in self._terms]
-        found = {t.name: Spot(*(float(s.spots[t.number]) for s in states), ts) for t in asked}
-        return found | {VIX: Spot(*(self._vix(s) for s in states), ts)}
+        found = {t.name: _spot([float(s.spots[t.number]) for s in states], ts) for t in asked}
+        return found | {VIX: _spot([self._vix(s) for s in states], ts)}
 
     def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
         now = self._clock.now()
@@ -104,6 +104,13 @@ class Sim(Provider):
             for name, expiries in listed.items()
             for expiry in expiries
         }
-        frame = pl.concat(listing.contracts(self._terms[name], expiries) for name, expiries in listed.items())
+        frame = pl.concat(
+            listing.contracts(self._terms[name], expiries, s.volatility) for name, expiries in listed.items()
+        )
         day = Day(s.seed, s.volatility, list(self._terms.values()), today)
         return Board(day, self._terms, frame, closes, seed=s.seed, volatility=s.volatility)
+
+
+def _spot(values: Sequence[float], ts: datetime) -> Spot:
+    last, opening, high, low, close = values
+    return Spot(last, opening, high, low, close, ts)

@@ -47,7 +47,7 @@ class Walk:
         The first is after the opening jump, so it differs from `midnight`.
         """
         rng = np.random.default_rng((self._key, day.toordinal()))
-        path = rng.standard_normal(DAY + 1) * np.sqrt(1 / YEAR)
+        path: Floats = rng.standard_normal(DAY + 1) * np.sqrt(1 / YEAR)
         jumps = rng.integers(1, DAY, rng.poisson(JUMPS))
         path[0] = 0.0
         np.add.at(path, [0, *jumps], rng.normal(0.0, JUMP_SIZE * np.sqrt(DAY / YEAR), jumps.size + 1))

@@ -1,0 +1,1 @@
+"""What `g6 new-plugin` writes: texts for `string.Template`, one directory per kind."""

@@ -1,0 +1,154 @@
+"""Every sink gets everything, once each, whatever happens on the way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from g6core import journal
+from g6core.components import Context, Sink
+from g6core.delivery import SinkRunner
+from g6core.errors import Unavailable
+from g6core.journal import Cursor, Journal
+from g6core.snapshot import Snapshot
+from g6core.testing import FlakySink, ManualClock, MemorySink, snapshots
+
+Run = Callable[[Sink], SinkRunner]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Journal]:
+    writer = Journal(tmp_path, ["it"])
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def run(book: Journal, g6_context: Context) -> Iterator[Run]:
+    runners: list[SinkRunner] = []
+
+    def start(sink: Sink) -> SinkRunner:
+        runner = SinkRunner("it", sink, book, g6_context, ManualClock())
+        runners.append(runner)
+        runner.open()
+        runner.start(journal.days(book.data_dir))
+        return runner
+
+    yield start
+    for runner in runners:
+        runner.stop(time.monotonic() + 5)
+
+
+def append(book: Journal, runner: SinkRunner | None, batch: Sequence[Snapshot]) -> None:
+    for path in book.append(batch):
+        if runner:
+            runner.notify(path)
+
+
+def drained(runner: SinkRunner, seconds: float = 20) -> bool:
+    return runner.drain(time.monotonic() + seconds)
+
+
+def test_what_stood_in_the_journal_and_what_comes_both_arrive_in_order(book: Journal, run: Run) -> None:
+    ten = snapshots(10, strikes=3)
+    append(book, None, ten[:4])
+    sink = MemorySink()
+    runner = run(sink)
+    for s in ten[4:]:
+        append(book, runner, [s])
+    assert drained(runner)
+    assert [s.ts for s in sink.snapshots] == [s.ts for s in ten]
+    assert runner.pending() == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_flaky_sink_gets_each_snapshot_in_the_end(book: Journal, run: Run, seed: int) -> None:
+    sink = FlakySink.by_chance(seed, writes=6)
+    runner = run(sink)
+    for s in snapshots(6, strikes=3):
+        append(book, runner, [s])
+    assert drained(runner, 60)
+    assert len(sink.snapshots) == 6
+    assert runner.pending() == 0
+
+
+def test_a_rejected_snapshot_goes_to_the_dead_letters_and_the_others_arrive(book: Journal, run: Run) -> None:
+    append(book, None, snapshots(3, strikes=3))
+    # The batch is rejected, then its first snapshot alone.
+    sink = FlakySink(["rejected", "rejected"])
+    runner = run(sink)
+    assert drained(runner)
+    assert [s.ts.minute for s in sink.snapshots] == [1, 2]
+    (path,) = journal.days(book.data_dir)
+    assert journal.summary(path).dead_letters == {"it": 1}
+    assert runner.state.rejected == 1
+
+
+def test_a_sink_that_cannot_be_opened_now_is_opened_later(book: Journal, run: Run) -> None:
+    class Late(MemorySink):
+        tries = 0
+
+        def open(self, context: Context) -> None:
+            self.tries += 1
+            if self.tries < 3:
+                raise Unavailable("not up yet")
+            super().open(context)
+
+    sink = Late()
+    runner = run(sink)
+    append(book, runner, snapshots(2, strikes=3))
+    assert drained(runner)
+    assert sink.is_open
+    assert len(sink.snapshots) == 2
+
+
+def test_the_cursor_waits_for_the_acknowledgement(book: Journal, run: Run) -> None:
+    class Slow(MemorySink):
+        ack_delay = timedelta(seconds=0.6)
+
+    runner = run(Slow())
+    append(book, runner, snapshots(2, strikes=3))
+    (path,) = journal.days(book.data_dir)
+    reader = Cursor("it", {})
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:
+        assert reader.place(path) == (0, 0)
+        time.sleep(0.05)
+    assert drained(runner)
+    assert reader.place(path) == (2, 0)
+    reader.close()
+
+
+def test_a_hanging_sink_is_left_behind_and_its_snapshots_stay(book: Journal, run: Run) -> None:
+    released = threading.Event()
+
+    class Hanging(Sink):
+        def write(self, snapshots: Sequence[Snapshot]) -> None:
+            released.wait(30)
+
+    runner = run(Hanging())
+    append(book, runner, snapshots(2, strikes=3))
+    began = time.monotonic()
+    assert not runner.drain(began + 0.2)
+    runner.stop(time.monotonic() + 0.2)
+    assert time.monotonic() - began < 5
+    assert runner.pending() == 2
+    released.set()
+
+
+def test_a_second_start_goes_on_where_the_first_ended(book: Journal, run: Run) -> None:
+    ten = snapshots(10, strikes=3)
+    first = MemorySink()
+    runner = run(first)
+    append(book, runner, ten[:6])
+    assert drained(runner)
+    runner.stop(time.monotonic() + 5)
+    append(book, None, ten[6:])
+    second = MemorySink()
+    assert drained(run(second))
+    assert [s.ts for s in second.snapshots] == [s.ts for s in ten[6:]]
