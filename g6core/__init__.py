@@ -38,7 +38,34 @@ _HOMES = {
     "Rejected": "errors",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = [
+    "Alert",
+    "AlertRule",
+    "AlertSpec",
+    "Analytic",
+    "AnalyticSpec",
+    "AuthExpired",
+    "ConfigError",
+    "Context",
+    "CycleReport",
+    "DataError",
+    "Finding",
+    "G6Error",
+    "IndexReport",
+    "PluginError",
+    "Provider",
+    "ProviderSpec",
+    "Rejected",
+    "Sink",
+    "SinkSpec",
+    "Snapshot",
+    "Spot",
+    "Strategy",
+    "StrategySpec",
+    "Unavailable",
+    "__version__",
+    "hookimpl",
+]
 
 if TYPE_CHECKING:
     from g6core.components import (

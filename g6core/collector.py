@@ -50,7 +50,7 @@ class Raw:
 class _Chain:
     """The contracts of the configured expiries of one index, as of one day."""
 
-    key: tuple[date, int]
+    day: date
     contracts: pl.DataFrame
     codes: Mapping[date, Sequence[str]]
     closes: Mapping[date, datetime]
@@ -58,8 +58,9 @@ class _Chain:
 
 @dataclass
 class _Held:
-    """The selected rows of one index, and everything that follows from them alone."""
+    """The selected rows of one index, and everything that follows from them alone. answer: as the strategy gave them."""
 
+    answer: pl.DataFrame
     selected: pl.DataFrame
     expiries: pl.DataFrame
     starts: np.ndarray = field(repr=False)
@@ -115,29 +116,31 @@ class Collector:
         level = _number(spot)
         before = self._held.get(plan.index)
         watched = before.selected if before else pl.DataFrame(schema=_SELECTED)
-        selected = plan.strategy.select(chain.contracts, level, trading_date(now), watched)
-        if selected.height == 0:
+        answer = plan.strategy.select(chain.contracts, level, trading_date(now), watched)
+        if answer.height == 0:
             raise _Skip("the provider gave no spot" if level is None else "the strategy selected no contract")
         notes = () if level is not None else ("the provider gave no spot; strikes are counted from the last one",)
-        self._levels[plan.index] = level or self._levels.get(plan.index)
-        selected = self._offset(selected, self._levels[plan.index])
-        if before and (selected is before.selected or selected.equals(before.selected)):
+        if before and answer is before.answer and "offset" in answer.columns:
             return before, spot, notes
-        self._held[plan.index] = self._hold(selected, chain)
+        self._levels[plan.index] = level or self._levels.get(plan.index)
+        selected = self._offset(answer, self._levels[plan.index], chain.contracts)
+        if before and selected.equals(before.selected):
+            return before, spot, notes
+        self._held[plan.index] = self._hold(answer, selected, chain)
         return self._held[plan.index], spot, notes
 
-    def _offset(self, selected: pl.DataFrame, level: float | None) -> pl.DataFrame:
+    def _offset(self, selected: pl.DataFrame, level: float | None, listed: pl.DataFrame) -> pl.DataFrame:
         if "offset" not in selected.columns:
             # Without any spot so far the contracts are recorded all the same; their offset is not known.
             unknown = pl.lit(None, pl.Int64).alias("offset")
-            selected = selected.with_columns(unknown) if level is None else with_offsets(selected, level)
+            selected = selected.with_columns(unknown) if level is None else with_offsets(selected, level, listed)
         return conform(selected, _SELECTED, who="the strategy").select(*_SELECTED).sort(ORDER)
 
     def _chain(self, plan: Plan, now: datetime) -> _Chain:
         today = trading_date(now)
         known = self._chains.get(plan.index)
-        # Asked once a day, and once more when expiries of the day have closed: they may have left the listing.
-        if known and known.key == (today, sum(close <= now for close in known.closes.values())):
+        # Asked once a day, and once more when expiries of the day have closed: they leave the codes to the next ones.
+        if known and known.day == today and min(known.closes.values()) >= now:
             return known
         chain = self._labelled(plan, today, now)
         self._chains[plan.index] = chain
@@ -149,19 +152,21 @@ class Collector:
         if "index" not in listed.columns:
             listed = listed.with_columns(index=pl.lit(plan.index))
         listed = conform(listed, CONTRACTS, who=who, required=("exchange", "symbol", "expiry", "strike", "right"))
-        codes = expiry.resolve(listed, today, plan.expiries)
+        exchanges = dict(listed.select("expiry", "exchange").unique("expiry").iter_rows())
+        closes = {day: self._calendar.closes_at(exchange, day) for day, exchange in exchanges.items()}
+        open_still = [day for day, close in closes.items() if close >= now]
+        codes = expiry.resolve(listed.filter(pl.col("expiry").is_in(open_still)), today, plan.expiries)
         if not codes:
             raise _Skip(f"no listed expiry answers to {', '.join(plan.expiries)}")
-        exchanges = dict(listed.select("expiry", "exchange").unique("expiry").iter_rows())
-        closes = {day: self._calendar.closes_at(exchanges[day], day) for day in codes}
+        closes = {day: closes[day] for day in codes}
         labels = pl.DataFrame(
             {"expiry": list(codes), "expiry_code": [names[0] for names in codes.values()]},
             schema={"expiry": pl.Date, "expiry_code": pl.String},
         )
         contracts = listed.unique(("exchange", "symbol"), keep="first").join(labels, on="expiry").sort(ORDER)
-        return _Chain((today, sum(close <= now for close in closes.values())), contracts, codes, closes)
+        return _Chain(today, contracts, codes, closes)
 
-    def _hold(self, selected: pl.DataFrame, chain: _Chain) -> _Held:
+    def _hold(self, answer: pl.DataFrame, selected: pl.DataFrame, chain: _Chain) -> _Held:
         first = selected["expiry"].to_numpy()
         starts = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
         expiries = selected.group_by("expiry", maintain_order=True).agg(
@@ -174,7 +179,7 @@ class Collector:
             pl.Series("expires_at", [chain.closes[day] for day in listed], UTC_TIME),
             code=pl.Series([chain.codes[day][0] for day in listed]),
         )
-        return _Held(selected, conform(expiries, EXPIRIES, who="the core"), starts)
+        return _Held(answer, selected, conform(expiries, EXPIRIES, who="the core"), starts)
 
     def _quotes(self, selected: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         if not selected:

@@ -114,7 +114,7 @@ class Component:
     def close(self) -> None:
         """Called once after the last use, also after a failure."""
 
-    def check(self, context: Context) -> Iterable[Finding]:
+    def diagnose(self, context: Context) -> Iterable[Finding]:
         """Called by `g6 doctor` instead of `open`; may take seconds, must change nothing."""
         return ()
 

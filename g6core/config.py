@@ -30,9 +30,9 @@ DEFAULT_STRATEGY = "atm_window"
 class Configured:
     """One instance of a component: `spec.build(settings)` makes it.
 
-    name: the instance's; the spec's own unless the table says `use`. settings: an instance of `spec.settings`; None when the
-    instance is switched off, since nothing then asks whether its table is complete. sources: where each field that was set
-    came from.
+    name: the instance's; the spec's own unless the table says `use`. settings: an instance of `spec.settings`; None
+    when the instance is switched off, since nothing then asks whether its table is complete. sources: where each
+    field that was set came from.
     """
 
     name: str
@@ -122,14 +122,13 @@ class _Resolution:
             return None
         table.schema = f"{kind}.{registered.spec.name}"
         if not self._is_enabled((kind, name, "enabled")):
-            return Configured(name, registered.spec, None, enabled=False)
+            return Configured(name, registered.spec, None, enabled=False, sources=table.sources)
         return self._configured(name, registered.spec, table)
 
     def _configured(self, name: str, spec: Any, table: Table) -> Configured:
         add_aliases(table, spec.settings, by_own_name=name == spec.name)
         settings = self._validated(spec.settings, table)
-        origins = {key: table.origin(key) for key in table.values}
-        return Configured(name, spec, settings, sources={key: origin.text for key, origin in origins.items() if origin})
+        return Configured(name, spec, settings, sources=table.sources)
 
     def _registered(self, kind: str, name: str) -> Registered | None:
         """The component that an instance uses; None, and a problem or a warning, when no selected plugin brings it."""
@@ -139,7 +138,9 @@ class _Resolution:
             where = self._layers.where((kind, name, "use"))
             self._problems.append(
                 ConfigError(
-                    f"`{name}` is a component of its own and cannot use `{use}`", where=where, hint="name the table otherwise"
+                    f"`{name}` is a component of its own and cannot use `{use}`",
+                    where=where,
+                    hint="name the table otherwise",
                 )
             )
             return None
@@ -178,7 +179,7 @@ class _Resolution:
         return found
 
     def _strategy(self, path: Key, general: Key | None = None) -> Configured | None:
-        """The strategy that a table at `path` describes: the keys beside `use`, over those of the table that it names."""
+        """The strategy of the table at `path`: the keys beside `use`, over those of the table that it names."""
         inline = Table.at(self._layers, path, without=("use",))
         use = self._layers.table(*path).get("use")
         if use is None and general:
@@ -200,7 +201,8 @@ class _Resolution:
         names = sorted({*self._registry.of("strategies"), *self._layers.table("strategies")})
         close = difflib.get_close_matches(use, names, n=1)
         where = self._layers.where(path) or (self._layers.where((*general, "use")) if general else "")
-        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(names)}; another one's plugin goes into `plugins`"
+        listed = f"there are {', '.join(names)}; the plugin of another one goes into `plugins`"
+        hint = f"did you mean `{close[0]}`?" if close else listed
         return ConfigError(f"no selected plugin brings strategy `{use}`", where=where, hint=hint)
 
     def _indices(
@@ -257,7 +259,7 @@ def _uncertain(indices: Sequence[str], enabled: Sequence[str], layers: Layers) -
     return ConfigError(
         f"{', '.join(indices)} may come from {names}",
         where=where,
-        hint=f'`provider = "{enabled[0]}"` in [indices.{indices[0]}], or `enabled = false` in [providers.{enabled[-1]}]',
+        hint=f'`provider = "{enabled[0]}"` in [indices.{indices[0]}], or `enabled = false` in [providers.{enabled[1]}]',
     )
 
 

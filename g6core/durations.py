@@ -45,6 +45,8 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     PlainSerializer(format_duration, return_type=str, when_used="json-unless-none"),
-    WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN}$", "examples": ["200ms", "1.5s", "15s", "1m", "2h", "7d"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_PATTERN}$", "examples": ["200ms", "1.5s", "15s", "1m", "2h", "7d"]}
+    ),
 ]
 """A timedelta in a settings model, written as text."""

@@ -51,7 +51,8 @@ def _indices(configuration: Configuration) -> Iterator[Effective]:
         for key in ("enabled", "provider", "expiries"):
             value = getattr(index, key)
             origin = layers.origin(("indices", name, key))
-            yield Effective(f"indices.{name}.{key}", value, value, origin.text if origin else DEFAULT)
+            if origin or key != "expiries":
+                yield Effective(f"indices.{name}.{key}", value, value, origin.text if origin else DEFAULT)
         if layers.origin(("indices", name, "strategy")):
             yield from _strategy(f"indices.{name}.strategy", index.strategy)
 
@@ -65,7 +66,9 @@ def _component(path: str, component: Configured, *, switch: bool) -> Iterator[Ef
     if component.name != component.spec.name:
         yield Effective(f"{path}.use", component.spec.name, component.spec.name, component.sources["use"])
     if switch:
-        yield Effective(f"{path}.enabled", component.enabled, component.enabled, component.sources.get("enabled", DEFAULT))
+        yield Effective(
+            f"{path}.enabled", component.enabled, component.enabled, component.sources.get("enabled", DEFAULT)
+        )
     yield from _fields(path, component)
 
 

@@ -117,7 +117,7 @@ class Engine:
         if any(c.is_open(plan.index, now) for c in collectors for plan in c.plans):
             return now
         exchanges = {self.calendar.exchange_of(plan.index) for c in collectors for plan in c.plans}
-        return min(self.calendar.next_open(exchange, now) for exchange in exchanges if exchange)
+        return min((self.calendar.next_open(exchange, now) for exchange in exchanges if exchange), default=now)
 
     def instants(self) -> list[datetime] | None:
         """The instants of the recording that is being replayed; None for live sources."""

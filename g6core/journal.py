@@ -90,7 +90,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
         raise DataError(f"no such journal day: {path}", code="no-such-day", hint="`g6 journal` lists the days")
     uri = path.absolute().as_uri()
     try:
-        # A reader may end in another thread than it began in (a provider is closed by the main one), never in two at once.
+        # A reader may end in another thread than it began in: a provider is closed by the main one.
         db = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=10, check_same_thread=False)
         version = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.OperationalError:

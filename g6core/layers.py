@@ -1,7 +1,8 @@
 """The sources of settings, merged into one tree in which every value remembers where it came from.
 
-Strongest first: the command line; `G6_…` in the environment, in `.env` and in the secrets file; the settings file; what the
-command itself assumes. Nothing is checked here but that the sources can be read: `g6core.config` does the rest.
+Strongest first: the command line; `G6_…` in the environment, in `.env` and in the secrets file; the settings file;
+what the command itself assumes. Nothing is checked here but that the sources can be read: `g6core.config` does the
+rest.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pydantic_settings import EnvSettingsSource
 
 from g6core.errors import ConfigError
 from g6core.lines import Key, json_lines, toml_lines
-from g6core.settings import Names, Settings
+from g6core.settings import Names, Settings, decoded
 
 PREFIX = "G6_"
 FILES = (Path("g6.toml"), Path("g6.json"))
@@ -67,8 +68,8 @@ class Variable:
 class Layers:
     """The merged sources. file: the settings file, if there is one. leaves: each value by its path.
 
-    variables: every environment variable by its name in capitals, for the fields that are known by a fixed name. lines: of
-    the file's tables and keys. reread: the same sources, read again.
+    variables: every environment variable by its name in capitals, for the fields that are known by a fixed name.
+    lines: of the file's tables and keys. reread: the same sources, read again.
     """
 
     file: Path | None
@@ -136,8 +137,8 @@ def read(
 ) -> Layers:
     """Read and merge all sources.
 
-    file: the settings file; None: ./g6.toml or ./g6.json, if there is one. overrides: the command line, nested. dotenv: need
-    not exist. defaults: what the command assumes, key by key, when nothing else is said about that key.
+    file: the settings file; None: ./g6.toml or ./g6.json, if there is one. overrides: the command line, nested.
+    dotenv: need not exist. defaults: what the command assumes, key by key, when nothing else is said about that key.
     Raises ConfigError: a file that is missing, unreadable, not valid, or a secrets file that others may read.
     """
     path = file or _default_file()
@@ -175,7 +176,9 @@ def _default_file() -> Path | None:
     found = [path for path in FILES if path.is_file()]
     if len(found) > 1:
         raise ConfigError(
-            "there is both a g6.toml and a g6.json here", code="config-file", hint="remove one, or say `--config g6.toml`"
+            "there is both a g6.toml and a g6.json here",
+            code="config-file",
+            hint="remove one, or say `--config g6.toml`",
         )
     return found[0] if found else None
 
@@ -209,9 +212,7 @@ def _text(path: Path) -> str:
         # Windows editors put a byte order mark before UTF-8, which neither parser takes.
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(
-            f"there is no file `{path}`", code="config-file", hint="`g6 init` writes a g6.toml"
-        ) from None
+        raise ConfigError(f"there is no file `{path}`", code="config-file", hint="`g6 init` writes a g6.toml") from None
     except UnicodeDecodeError:
         pass
     except OSError as e:
@@ -219,9 +220,7 @@ def _text(path: Path) -> str:
     raise ConfigError(f"`{path}` is not UTF-8 text", code="config-file", hint="save it as UTF-8")
 
 
-def _variables(
-    environ: Mapping[str, str], dotenv: Path | None
-) -> Iterator[tuple[Strength, str, Mapping[str, str]]]:
+def _variables(environ: Mapping[str, str], dotenv: Path | None) -> Iterator[tuple[Strength, str, Mapping[str, str]]]:
     secrets = _secrets_file(environ)
     if secrets:
         yield Strength.SECRETS_FILE, f" in {secrets}", _dotenv(secrets)
@@ -264,16 +263,6 @@ class _Variables(EnvSettingsSource):
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         return decoded(value)
-
-
-def decoded(value: Any) -> Any:
-    """A list or a table written as JSON; anything else as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _variable(path: Key, values: Mapping[str, str]) -> str:

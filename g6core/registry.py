@@ -113,7 +113,8 @@ def _collect(manager: pluggy.PluginManager, owners: Mapping[str, str]) -> Mappin
 def _ask(impl: pluggy.HookImpl, owner: Registered, problems: list[G6Error]) -> Iterable[Any]:
     # One hook implementation at a time: in a joint call the first exception would silence the others.
     try:
-        return list(impl.function() or ())
+        specs_given: Any = impl.function()
+        return list(specs_given or ())
     except Exception as e:
         problems.append(
             PluginError(

@@ -1,4 +1,4 @@
-"""A settings file that changes while G6 runs: what may change at a cycle boundary does, the rest waits for a restart."""
+"""A settings file that changes while G6 runs: what can change at a cycle boundary does, the rest awaits a restart."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Reloader:
             return None
 
     def _content(self) -> bytes | None:
-        # The content itself, not its time: some file systems tell seconds only. A file that is being replaced is missing
-        # for a moment, and one that was removed changes nothing.
+        # The content itself, not its time: some file systems tell seconds only. A file that is being replaced is
+        # missing for a moment, and one that was removed changes nothing.
         file = self._running.layers.file
         try:
             return file.read_bytes() if file else None
@@ -110,4 +110,5 @@ class Reloader:
 
 def _changed(before: Configuration, after: Configuration) -> list[str]:
     old, new = ({row.path: row.value for row in effective(c)} for c in (before, after))
-    return [path for path in dict.fromkeys((*old, *new)) if path not in old or path not in new or old[path] != new[path]]
+    absent = object()
+    return [path for path in dict.fromkeys((*old, *new)) if old.get(path, absent) != new.get(path, absent)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,7 +17,18 @@ from g6core.durations import Duration
 ZERO = timedelta(0)
 
 
+def decoded(value: Any) -> Any:
+    """A list or a table written as JSON, as variables and the command line give them; anything else as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
 def _split(value: Any) -> Any:
+    value = decoded(value)
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -50,7 +62,8 @@ Names = Annotated[list[str], BeforeValidator(_split)]
 Expiries = Annotated[list[Annotated[str, BeforeValidator(_expiry)]], BeforeValidator(_split), Field(min_length=1)]
 StrategyTable = Annotated[dict[str, Any], BeforeValidator(_strategy)]
 ComponentTables = dict[str, dict[str, Any]]
-Bytes = Annotated[ByteSize, PlainSerializer(lambda size: size.human_readable(decimal=True), when_used="json-unless-none")]
+_WRITTEN_SIZE = PlainSerializer(lambda size: size.human_readable(decimal=True), when_used="json-unless-none")
+Bytes = Annotated[ByteSize, _WRITTEN_SIZE]
 
 _STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -80,10 +93,13 @@ class JournalSettings(BaseModel):
     model_config = _STRICT
 
     retention: Annotated[Duration | None, BeforeValidator(_forever)] = Field(
-        timedelta(days=7), description="recorded days older than this go once every sink has them; `forever` keeps them"
+        default=timedelta(days=7),
+        description="recorded days older than this go once every sink has them; `forever` keeps them",
     )
     max_size: Bytes | None = Field(
-        None, description="recording stops, loudly, when the journal is larger; not limited when not set", examples=["20GB"]
+        default=None,
+        description="recording stops, loudly, when the journal is larger; no limit when not set",
+        examples=["20GB"],
     )
 
 
@@ -98,7 +114,9 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    plugins: Names = Field(default_factory=list, description="plugins to use, by name", examples=[["sim", "greeks", "csv"]])
+    plugins: Names = Field(
+        default_factory=list, description="plugins to use, by name", examples=[["sim", "greeks", "csv"]]
+    )
     interval: Duration = Field(timedelta(seconds=15), gt=ZERO, description="time from one cycle to the next")
     deadline: Duration | None = Field(
         None, gt=ZERO, description="how long a provider may take to answer; the interval when not set", examples=["10s"]
@@ -106,8 +124,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="where everything is recorded")
     expiries: Expiries = Field(
         default_factory=lambda: ["this_week", "next_week", "this_month", "next_month"],
-        description="expiries to record: this_week, next_week, this_month, next_month, all, or a date such as 2026-11-24; "
-        "a contract that two of them name is recorded once, under the first",
+        description="expiries to record: this_week, next_week, this_month, next_month, all, or a date such as "
+        "2026-11-24; a contract that two of them name is recorded once, under the first",
     )
     drain_timeout: Duration = Field(
         timedelta(seconds=15), ge=ZERO, description="how long sinks that do not get on may take at the end"
@@ -117,12 +135,12 @@ class Settings(BaseSettings):
         description="which strikes to watch: `use` names a strategy, or a table under `strategies`; "
         "further keys are its settings",
     )
-    journal: JournalSettings = Field(default_factory=JournalSettings, description="how much the journal keeps")
+    journal: JournalSettings = Field(default=JournalSettings(), description="how much the journal keeps")
     indices: dict[str, IndexTable] = Field(
         default_factory=dict,
         description="the indices to record, `[indices.NIFTY]`; all that the providers serve when none is named",
     )
-    # As they were written, secrets of the environment included: not to be printed. `Configuration.components` is for use.
+    # As they were written, secrets of the environment included: not for printing. Use `Configuration.components`.
     providers: ComponentTables = Field(
         default_factory=dict, exclude=True, repr=False, description="settings of providers, `[providers.sim]`"
     )
@@ -130,7 +148,7 @@ class Settings(BaseSettings):
         default_factory=dict,
         exclude=True,
         repr=False,
-        description="named strategies, `[strategies.wide]` with `use = \"atm_window\"`",
+        description='named strategies, `[strategies.wide]` with `use = "atm_window"`',
     )
     analytics: ComponentTables = Field(
         default_factory=dict, exclude=True, repr=False, description="settings of analytics, `[analytics.greeks]`"

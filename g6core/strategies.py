@@ -139,10 +139,10 @@ class _Centres:
         if before is None:
             return nearest
         strike, offset = before
-        centre = strike - offset * (strike_step(strikes, strike) or 0.0) if offset else strike
+        centre = strike - offset * (strike_step(strikes) or 0.0) if offset else strike
         if spot is None or nearest is None or nearest == centre:
             return centre
-        step = strike_step(strikes, centre) or 0.0
+        step = strike_step(strikes) or 0.0
         # Past the middle by h steps the spot is 2h steps nearer to the neighbour; said so, it also holds across a gap.
         kept = abs(spot - centre) - abs(spot - nearest) <= 2 * self._hysteresis * step
         return centre if kept and centre in strikes else nearest

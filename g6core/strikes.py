@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-
-_VOTERS = 20
-"""How many listed strikes around the money decide on the step: far from it they are listed wider apart."""
 
 
 def listed_strikes(contracts: pl.DataFrame) -> dict[date, list[float]]:
@@ -21,16 +16,17 @@ def listed_strikes(contracts: pl.DataFrame) -> dict[date, list[float]]:
     return _chains(*_by_expiry(contracts))
 
 
-def strike_step(strikes: Sequence[float], near: float) -> float | None:
-    """The most frequent distance between the listed strikes around `near`; the smaller one of two equally frequent.
+def strike_step(strikes: Sequence[float]) -> float | None:
+    """The smallest distance between two neighbours that occurs more than once, or the smallest when none does.
 
-    strikes: ascending, without repeats. None when fewer than two are listed.
+    So one odd strike does not decide, and a chain that is listed wider apart in places keeps one step for all of it: no
+    two strikes on its grid share an offset. strikes: ascending, without repeats. None when fewer than two are listed.
     """
-    place = bisect_left(strikes, near)
-    around = strikes[max(place - _VOTERS // 2, 0) : place + _VOTERS // 2]
     # Rounded, so that 0.3 - 0.2 and 0.2 - 0.1 are one distance.
-    votes = Counter(round(upper - lower, 6) for lower, upper in pairwise(around))
-    return min(votes, key=lambda step: (-votes[step], step), default=None)
+    distances = np.sort(np.round(np.diff(strikes), 6))
+    repeated = distances[1:][distances[1:] == distances[:-1]]
+    smallest = repeated if repeated.size else distances
+    return float(smallest[0]) if smallest.size else None
 
 
 def atm_strike(strikes: Sequence[float], spot: float) -> float:
@@ -49,6 +45,7 @@ def with_offsets(
 
     centre: the spot, from which the nearest strike is taken in each expiry; or the centre strike of each expiry, and an
     expiry without one gets null. listed: where steps and nearest strikes are read from when `contracts` is a selection.
+    A strike between two steps, as corporate actions leave them on shares, is counted as the nearer one.
     """
     days, place, strikes = _by_expiry(contracts)
     chains = _chains(days, place, strikes) if listed is None else listed_strikes(listed)
@@ -59,7 +56,7 @@ def with_offsets(
             continue
         middle = centre.get(day) if isinstance(centre, Mapping) else atm_strike(chain, centre)
         if middle is not None:
-            centres[i], steps[i] = middle, strike_step(chain, middle) or np.inf
+            centres[i], steps[i] = middle, strike_step(chain) or np.inf
     distance = strikes - centres[place]
     offsets = np.floor(distance / steps[place] + 0.5)
     # A chain of one strike has no step: that strike is the centre, or nothing can be said.
@@ -74,8 +71,7 @@ _Numbers = npt.NDArray[np.float64]
 def _by_expiry(contracts: pl.DataFrame) -> tuple[list[date], _Places, _Numbers]:
     """The expiries, ascending; for each contract the place of its expiry among them; the strikes."""
     days, place = np.unique(contracts["expiry"].to_physical().to_numpy(), return_inverse=True)
-    names: list[date] = pl.Series(days, dtype=pl.Int32).cast(pl.Date).to_list()
-    return names, place, contracts["strike"].to_numpy()
+    return days.astype("datetime64[D]").tolist(), place, contracts["strike"].to_numpy()
 
 
 def _chains(days: Sequence[date], place: _Places, strikes: _Numbers) -> dict[date, list[float]]:

@@ -1,4 +1,4 @@
-"""One table of settings against one model: every problem as a sentence with its place and a remedy, no secret in any."""
+"""One table of settings against one model: each problem a sentence with its place and a remedy, no secret in any."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from g6core.errors import ConfigError
-from g6core.layers import PREFIX, Layers, Origin, Strength, decoded
+from g6core.layers import PREFIX, Layers, Origin, Strength
 from g6core.lines import Key
+from g6core.settings import decoded
 
-SECRET_ENDINGS = ("token", "secret", "password", "passwd", "passphrase", "api_key", "apikey", "private_key", "secret_key")
+SECRET_ENDINGS = (
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "api_key",
+    "apikey",
+    "private_key",
+    "secret_key",
+)
 _WRITTEN = (Strength.FILE, Strength.COMMAND_LINE, Strength.COMMAND_DEFAULT)
 
 
@@ -24,9 +36,9 @@ _WRITTEN = (Strength.FILE, Strength.COMMAND_LINE, Strength.COMMAND_DEFAULT)
 class Table:
     """What was set for one model.
 
-    path: the table, as a person names it. values: by field. paths: where in the layers each field was set; differs from
-    `path` when a strategy's table and the keys beside its `use` come together. aliases: fields set by a variable of a fixed
-    name. schema: the component, as `g6 config schema` takes it.
+    path: the table, as a person names it. values: by field. paths: where in the layers each field was set; differs
+    from `path` when a strategy's table and the keys beside its `use` come together. aliases: fields set by a variable
+    of a fixed name. schema: the component, as `g6 config schema` takes it.
     """
 
     path: Key
@@ -38,12 +50,19 @@ class Table:
 
     @classmethod
     def at(cls, layers: Layers, path: Key, *, without: Collection[str] = (), schema: str = "") -> Table:
-        values = {key: value for key, value in layers.table(*path).items() if key not in without}
-        return cls(path, layers, values, {key: (*path, key) for key in values}, schema)
+        table = layers.table(*path)
+        values = {key: value for key, value in table.items() if key not in without}
+        return cls(path, layers, values, {key: (*path, key) for key in table}, schema)
 
     def over(self, weaker: Table) -> Table:
         """Both, this one's fields first."""
         return replace(self, values=weaker.values | self.values, paths=weaker.paths | self.paths)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where each key was set, in words."""
+        origins = {key: self.origin(key) for key in (*self.paths, *self.aliases)}
+        return {key: origin.text for key, origin in origins.items() if origin}
 
     def origin(self, field: str) -> Origin | None:
         if field in self.aliases:
@@ -69,15 +88,14 @@ def is_secret(name: str, annotation: Any) -> bool:
 
 
 def add_aliases(table: Table, model: type[BaseModel], *, by_own_name: bool) -> None:
-    """Fields that are also known by a fixed variable take its value, unless a `G6_…` variable or the command line set them.
+    """Fields that are also known by a fixed variable take its value, unless a `G6_…` variable or the command line set
+    them.
 
-    by_own_name: the instance bears the component's name. Another instance (`[sinks.archive] use = "csv"`) takes it only for
-    what its table leaves open, or both would write to the same place.
+    by_own_name: the instance bears the component's name. Another instance (`[sinks.archive] use = "csv"`) takes it
+    only for what its table leaves open, or both would write to the same place.
     """
     for name, info in model.model_fields.items():
-        extra = info.json_schema_extra
-        names = extra.get("env") if isinstance(extra, dict) else None
-        variables = (table.layers.variables.get(n) for n in ([names] if isinstance(names, str) else names or []))
+        variables = (table.layers.variables.get(alias) for alias in _aliases(info))
         variable = next((v for v in variables if v), None)
         origin = table.origin(name)
         if variable and (origin is None or (by_own_name and origin.strength <= Strength.FILE)):
@@ -89,9 +107,13 @@ def add_aliases(table: Table, model: type[BaseModel], *, by_own_name: bool) -> N
 def variables_of(path: Key, model: type[BaseModel] | None) -> list[str]:
     """The environment variables that a field may be set by, the plainest first."""
     info = model.model_fields.get(path[-1]) if model else None
-    extra = info.json_schema_extra if info else None
+    return [*(_aliases(info) if info else ()), PREFIX + "__".join(path).upper()]
+
+
+def _aliases(info: FieldInfo) -> list[str]:
+    extra = info.json_schema_extra
     names: Any = extra.get("env", []) if isinstance(extra, dict) else []
-    return [*([names] if isinstance(names, str) else names), PREFIX + "__".join(path).upper()]
+    return [names] if isinstance(names, str) else list(names)
 
 
 def validated(model: type[BaseModel], table: Table) -> tuple[BaseModel | None, list[ConfigError]]:
@@ -113,7 +135,7 @@ def validated(model: type[BaseModel], table: Table) -> tuple[BaseModel | None, l
 
 
 def _read_as(model: type[BaseModel], table: Table) -> dict[str, Any]:
-    """The values, where text that a variable or the command line gave is read as the list or table that the field wants."""
+    """The values, with text of a variable or the command line read as the list or table that the field wants."""
     values = dict(table.values)
     for name, value in values.items():
         origin = table.origin(name)
@@ -140,11 +162,14 @@ def _written_secrets(model: type[BaseModel], table: Table) -> Iterator[tuple[Key
         if (typed or named) and origin and origin.strength in _WRITTEN:
             place = "a settings file" if origin.strength is Strength.FILE else "the command line"
             names = " or ".join(variables_of((*table.path, *loc), model if len(loc) == 1 else None))
-            yield loc, ConfigError(
-                f"`{loc[-1]}` is a secret and does not belong in {place}",
-                code="secret-in-file",
-                where=table.where(*loc),
-                hint=f"set {names} in the environment, in .env or in ~/.config/g6/secrets.env, and take it out here",
+            yield (
+                loc,
+                ConfigError(
+                    f"`{loc[-1]}` is a secret and does not belong in {place}",
+                    code="secret-in-file",
+                    where=table.where(*loc),
+                    hint=f"set {names} in the environment or in .env, and take it out here",
+                ),
             )
 
 
@@ -176,7 +201,7 @@ def _place_in(table: Table, error: ErrorDetails) -> Key:
 def _problem(error: ErrorDetails, loc: Key, model: type[BaseModel], table: Table) -> ConfigError:
     section = ".".join((*table.path, *loc[:-1]))
     if error["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(loc[-1], _keys_at(model, loc[:-1]), n=1)
+        close = difflib.get_close_matches(loc[-1], _keys_at(model, loc[:-1]), n=1, cutoff=0.4)
         schema = table.schema or ".".join(loc[:1] if len(loc) > 1 else ())
         lists = f"`g6 config schema {schema}".rstrip() + "` lists the keys"
         hint = f"did you mean `{close[0]}`? {lists}" if close else lists
@@ -185,7 +210,8 @@ def _problem(error: ErrorDetails, loc: Key, model: type[BaseModel], table: Table
         names = " or ".join(variables_of((*table.path, *loc), model if len(loc) == 1 else None))
         secret = is_secret(loc[-1], _field_at(model, loc)[0])
         hint = f"set {names}" if secret else f"set it in [{section}], or set {names}"
-        return ConfigError(f"`{'.'.join((*table.path, *loc))}` is not set and has no default", where=table.where(), hint=hint)
+        name = ".".join((*table.path, *loc))
+        return ConfigError(f"`{name}` is not set and has no default", where=table.where(), hint=hint)
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if loc and not is_secret(loc[-1], _field_at(model, loc)[0]):
         message += _shown(error["input"], message)

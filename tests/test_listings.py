@@ -59,32 +59,40 @@ def test_a_weekly_follows_the_monthly_in_april_2024(shared_data: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("dump", "index", "spot", "step", "lot"),
-    [
-        (NFO_2024, "NIFTY", 22453.3, 50, 50),
-        (NFO_2024, "BANKNIFTY", 47545.45, 100, 15),
-        (NFO_2024, "FINNIFTY", 21044.4, 50, 40),
-        (NFO_2024, "MIDCPNIFTY", 10895.0, 25, 75),
-        (NFO_2025, "NIFTY", 25056.9, 50, 75),
-        (NFO_2025, "BANKNIFTY", 55121.5, 100, 35),
-        (NFO_2025, "FINNIFTY", 26400.0, 50, 65),
-        (NFO_2025, "MIDCPNIFTY", 13050.0, 25, 140),
-        (BFO_2025, "SENSEX", 81101.3, 100, 20),
-        (BFO_2025, "BANKEX", 60700.0, 100, 30),
-    ],
-)
+ALL_SIX = [
+    (NFO_2024, "NIFTY", 22453.3, 50, 50),
+    (NFO_2024, "BANKNIFTY", 47545.45, 100, 15),
+    (NFO_2024, "FINNIFTY", 21044.4, 50, 40),
+    (NFO_2024, "MIDCPNIFTY", 10895.0, 25, 75),
+    (NFO_2025, "NIFTY", 25056.9, 50, 75),
+    (NFO_2025, "BANKNIFTY", 55121.5, 100, 35),
+    (NFO_2025, "FINNIFTY", 26400.0, 50, 65),
+    (NFO_2025, "MIDCPNIFTY", 13050.0, 25, 140),
+    (BFO_2025, "SENSEX", 81101.3, 100, 20),
+    (BFO_2025, "BANKEX", 60700.0, 100, 30),
+]
+
+
+@pytest.mark.parametrize(("dump", "index", "spot", "step", "lot"), ALL_SIX)
 def test_steps_and_lots(shared_data: Path, dump: str, index: str, spot: float, step: float, lot: int) -> None:
     contracts = listing(shared_data, dump, index)
-    first = min(listed_strikes(contracts).items())[1]
-    assert strike_step(first, spot) == step
+    assert strike_step(min(listed_strikes(contracts).items())[1]) == step
     assert contracts["lot_size"].unique().to_list() == [lot]
 
 
-def test_the_step_is_wider_where_strikes_are(shared_data: Path) -> None:
+def test_far_expiries_have_wider_steps(shared_data: Path) -> None:
     chains = listed_strikes(listing(shared_data, NFO_2025, "NIFTY"))
-    assert strike_step(chains[date(2025, 9, 30)], 25056.9) == 50
-    assert strike_step(chains[date(2030, 6, 25)], 25056.9) == 1000
+    assert {strike_step(chains[date(2025, 12, 30)]), strike_step(chains[date(2030, 6, 25)])} == {500, 1000}
+
+
+@pytest.mark.parametrize(("dump", "index", "spot", "step", "lot"), ALL_SIX)
+def test_every_strike_of_an_expiry_has_its_own_offset(
+    shared_data: Path, dump: str, index: str, spot: float, step: float, lot: int
+) -> None:
+    contracts = listing(shared_data, dump, index)
+    labelled = All(NoSettings()).select(contracts, spot, DAYS[dump], contracts.clear())
+    assert labelled["offset"].null_count() == 0
+    assert not labelled.select("expiry", "offset", "right").is_duplicated().any()
 
 
 @pytest.mark.parametrize(
@@ -94,14 +102,6 @@ def test_indices_with_a_common_beginning_are_apart(shared_data: Path, dump: str,
     codes = ["this_month", "this_week"]
     assert [*resolve(listing(shared_data, dump, other), DAYS[dump], codes).values()] == [["this_month"]]
     assert len(resolve(listing(shared_data, dump, index), DAYS[dump], ["all"])) > 3
-
-
-@pytest.mark.parametrize(("dump", "index", "spot"), [(NFO_2025, "NIFTY", 25056.9), (BFO_2025, "SENSEX", 81101.3)])
-def test_no_two_strikes_of_an_expiry_share_an_offset(shared_data: Path, dump: str, index: str, spot: float) -> None:
-    contracts = listing(shared_data, dump, index)
-    labelled = All(NoSettings()).select(contracts, spot, DAYS[dump], contracts.clear())
-    assert labelled.height == contracts.height
-    assert not labelled.select("expiry", "offset", "right").is_duplicated().any()
 
 
 def test_a_window_on_a_recorded_listing(shared_data: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -150,6 +150,7 @@ def test_a_gap_in_the_listing_has_hysteresis_too() -> None:
     assert centre(select(atm_window(), 25061, held, of=gap)) == 25100
 
 
+@settings(deadline=None, max_examples=30)
 @given(
     middle=st.integers(23100, 26900).map(lambda n: n // 50 * 50 + 25),
     swings=st.lists(st.floats(-9.9, 9.9), min_size=2, max_size=20),
@@ -162,15 +163,16 @@ def test_a_spot_around_the_middle_never_flaps(middle: int, swings: list[float]) 
         assert held.filter(expiry=NEAR).equals(first.filter(expiry=NEAR))
 
 
+@settings(deadline=None, max_examples=30)
 @given(spots=st.lists(st.floats(22000, 28000), min_size=1, max_size=8), hysteresis=st.floats(0, 0.49))
 def test_the_spot_is_never_far_from_the_centre(spots: list[float], hysteresis: float) -> None:
     strategy = atm_window(offsets=[0], hysteresis=hysteresis)
-    held = NOTHING
+    held, listed = NOTHING, LISTED.filter(expiry=NEAR)
     for spot in spots:
-        held = select(strategy, spot, held)
+        held = select(strategy, spot, held, listed)
         inside = min(max(spot, 23000), 27000)
         assert abs(inside - centre(held)) <= (0.5 + hysteresis) * 50 + 1e-6
-        assert held.equals(select(atm_window(offsets=[0], hysteresis=hysteresis), spot, held))
+        assert held.equals(select(atm_window(offsets=[0], hysteresis=hysteresis), spot, held, listed))
 
 
 @pytest.mark.parametrize("strategy", [atm_window(), Percent(PercentSettings(percent=1)), All(NoSettings())])

@@ -23,7 +23,7 @@ from g6core.snapshot import Snapshot
 SIDE = ("oi", "volume", "iv", "bid", "ask", "last_price")
 NARROW = ("oi", "iv", "last_price")
 TITLES = {"oi": "OI", "volume": "volume", "iv": "IV", "bid": "bid", "ask": "ask", "last_price": "last"}
-WIDE = 120
+WIDE = 140
 """Columns of a terminal that has room for every figure; a pipe always has."""
 
 
@@ -105,10 +105,10 @@ def _plain(value: Any) -> str:
 def _ladder(snapshot: Snapshot, facts: dict[str, Any], rows: pl.DataFrame, side: tuple[str, ...]) -> Table:
     table = Table(title=_title(snapshot, facts), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in side:
-        table.add_column(f"call {TITLES[name]}", justify="right", no_wrap=True)
+        table.add_column(TITLES[name], justify="right", no_wrap=True)
     table.add_column("strike", justify="center", style="bold", no_wrap=True)
     for name in reversed(side):
-        table.add_column(f"put {TITLES[name]}", justify="right", no_wrap=True)
+        table.add_column(TITLES[name], justify="right", no_wrap=True)
     legs: dict[float, dict[str, dict[str, Any]]] = {}
     for row in rows.iter_rows(named=True):
         legs.setdefault(row["strike"], {})[row["right"]] = row
@@ -143,7 +143,7 @@ def _caption(snapshot: Snapshot, facts: dict[str, Any]) -> str:
         f"straddle {grouped(facts.get('straddle'), 2)}",
         "OI and volume in units",
     ]
-    return f"{when}\n{'  '.join(words)}"
+    return f"calls left, puts right; {when}\n{'  '.join(words)}"
 
 
 def _age(seconds: float) -> str:

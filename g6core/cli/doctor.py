@@ -118,7 +118,7 @@ def _components(configuration: Configuration, registry: Registry, calendar: Cale
     named: dict[str, Component] = {**assembly.providers, **assembly.sinks, **assembly.rules}
     for name, component in named.items():
         try:
-            findings = list(component.check(context))
+            findings = list(component.diagnose(context))
         except Exception as e:
             findings = [Finding("error", f"the check itself failed: {type(e).__name__}: {e}")]
         yield from (Finding(f.level, f"{name}: {f.message}", f.hint) for f in findings)

@@ -48,7 +48,7 @@ def settings_layers(
 
     overrides: dict[str, Any] = {}
     for change in changes:
-        _put(overrides, change)
+        put_change(overrides, change)
     if plugins is not None:
         overrides["plugins"] = [name.strip() for name in plugins.split(",") if name.strip()]
     if data_dir is not None:
@@ -77,7 +77,8 @@ def data_dir_of(data_dir: Path | None) -> Path:
     return data_dir or Path(settings_layers().data_dir)
 
 
-def _put(overrides: dict[str, Any], change: str) -> None:
+def put_change(overrides: dict[str, Any], change: str) -> None:
+    """Put KEY=VALUE of `--set` into nested settings."""
     path, sign, value = change.partition("=")
     if not sign:
         raise click.UsageError(f"--set takes KEY=VALUE, not {change!r}")
@@ -85,13 +86,4 @@ def _put(overrides: dict[str, Any], change: str) -> None:
     table = overrides
     for name in tables:
         table = table.setdefault(name, {})
-    table[key] = _value(value)
-
-
-def _value(text: str) -> Any:
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    table[key] = value  # as text: what it should be, the setting's own type says

@@ -31,4 +31,4 @@ def _ask(names: list[str]) -> dict[str, click.Command]:
 
     group = click.Group()
     Registry.load(names).hook.g6_commands(cli=group)
-    return group.commands
+    return dict(group.commands)

@@ -20,7 +20,7 @@ from g6core.errors import ConfigError
 @click.option("--cycles", type=click.IntRange(min=1), help="End after so many instants.")
 @click.option("--quiet", "-q", is_flag=True, help="No line per cycle.")
 @click.pass_context
-def replay(ctx: click.Context, recording: str, out: Path | None, speed: str, **options: Any) -> int:
+def replay(ctx: click.Context, /, recording: str, out: Path | None, speed: str, **options: Any) -> int:
     """Send a recorded day (DATE) or FILE through the engine: analytics and sinks see it as if it were live.
 
     Every strike and expiry of the recording is used unless the settings say otherwise. A FILE is recorded into the data

@@ -19,7 +19,7 @@ from g6core.cli.options import config_options
 @click.option("--require-open", is_flag=True, help="Exit with 5 when the market is closed instead of waiting.")
 @click.option("--quiet", "-q", is_flag=True, help="No line per cycle.")
 @click.pass_context
-def run(ctx: click.Context, interval: str | None, duration: str | None, once: bool, **options: Any) -> int:
+def run(ctx: click.Context, /, interval: str | None, duration: str | None, once: bool, **options: Any) -> int:
     """Record option chains until Ctrl-C, --cycles or --for."""
     from g6core.cli.session import Session
 

@@ -61,7 +61,7 @@ class ComponentContract:
             component.close()
 
     def test_check_gives_findings(self, build: Callable[[], Component], context: Context) -> None:
-        for finding in build().check(context):
+        for finding in build().diagnose(context):
             assert isinstance(finding, Finding)
             assert finding.level in LEVELS
             assert finding.message

@@ -140,7 +140,7 @@ class SinkContract(ComponentContract):
         sink.write(batch)
         leaves(*batch)
 
-    def test_stores_an_hour_before_midnight_utc(self, sink: Sink, leaves: Callable[..., None]) -> None:
+    def test_stores_across_midnight_utc(self, sink: Sink, leaves: Callable[..., None]) -> None:
         batch = snapshots(2, ts=START.replace(hour=23, minute=59))
         sink.write(batch)
         leaves(*batch)

@@ -1,9 +1,9 @@
 """Black's model of 1976: price, implied volatility and Greeks of a European option on a forward, over arrays.
 
-Arguments are scalars or arrays that broadcast: `forward` and `strike` and `price` in rupees, `t` in years, `rate` a
+Arguments are scalars or arrays that broadcast: `forward`, `strike` and `price` in rupees, `t` in years, `rate` a
 continuously compounded fraction per year, `iv` a fraction per year, `is_call` true for a call. The discount factor is
-exp(-rate*t). Results are raw: theta per year, vega and rho per 1.00, delta to the forward and discounted; theta and rho hold
-the forward still. What cannot be computed is NaN, with a word for it in `Status`; no row affects another.
+exp(-rate*t). Results are raw: theta per year, vega and rho per 1.00, delta to the forward and discounted; theta and rho
+hold the forward still. What cannot be computed is NaN, with a word for it in `Status`; no row affects another.
 
 The work is done on one normalised number, the out-of-the-money option of the pair that put-call parity ties together:
 
@@ -32,9 +32,10 @@ Codes = npt.NDArray[np.uint8]
 Value = npt.ArrayLike
 
 LN_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
+TINY = 1e-300
 MAX_STEPS = 40
 LAST_STEP = 1e-4
-"""A step of this relative size leaves its fourth power as the error, which is below what a float resolves."""
+"""A step of this relative size leaves about its fourth power as the error, which is below what a float resolves."""
 
 
 class Status(IntEnum):
@@ -54,78 +55,78 @@ class Status(IntEnum):
 
 def price(forward: Value, strike: Value, t: Value, rate: Value, iv: Value, is_call: Value) -> Floats:
     """The option's value. Zero volatility or time gives the discounted intrinsic value, a senseless input NaN."""
-    f, k, t_, r, sigma, call = _broadcast(forward, strike, t, rate, iv, is_call)
-    value = np.full(f.shape, np.nan)
-    good = np.isfinite(f * k * t_ * r * sigma) & (f > 0) & (k > 0) & (t_ >= 0) & (sigma >= 0)
-    f, k, t_, r, s, call = f[good], k[good], t_[good], r[good], (sigma * np.sqrt(t_.clip(0)))[good], call[good] != 0
-    time_value = np.zeros(f.shape)
-    moves = s > 0
-    x = -np.abs(np.log(f[moves] / k[moves]))
-    time_value[moves] = _normalised(x, s[moves]) * np.sqrt(f[moves]) * np.sqrt(k[moves])
-    value[good] = np.exp(-r * t_) * (time_value + _intrinsic(f, k, call))
-    return value
+    (f, k, t_, r, sigma), side = _arrays(forward, strike, t, rate, iv), _side(is_call)
+    with np.errstate(all="ignore"):
+        s = np.where(sigma >= 0, sigma, np.nan) * np.sqrt(t_)
+        b = np.where(s > 0, _normalised(*np.broadcast_arrays(_moneyness(f, k), s)), s)
+        value = np.exp(-r * t_) * (b * np.sqrt(f) * np.sqrt(k) + np.maximum(side * (f - k), 0.0))
+        return np.where(np.isfinite(value), value, np.nan)
 
 
 def implied_volatility(
     price: Value, forward: Value, strike: Value, t: Value, rate: Value, is_call: Value
 ) -> tuple[Floats, Codes]:
     """The volatility that gives back `price`, and the `Status` of each row."""
-    p, f, k, t_, r, call = _broadcast(price, forward, strike, t, rate, is_call)
-    time_value, status = _time_value(p, f, k, t_, r, call != 0)
-    iv = np.full(p.shape, np.nan)
-    good = status == Status.OK
-    iv[good] = _total_volatility(time_value[good], f[good], k[good]) / np.sqrt(t_[good])
-    return iv, status
+    (p, f, k, t_, r), side = _arrays(price, forward, strike, t, rate), _side(is_call)
+    with np.errstate(all="ignore"):
+        time_value, status = _time_value(p, f, k, t_, r, side)
+        return _total_volatility(time_value, f, k) / np.sqrt(t_), status
 
 
 def greeks(forward: Value, strike: Value, t: Value, rate: Value, iv: Value, is_call: Value) -> dict[str, Floats]:
     """delta, gamma, theta, vega and rho at a known volatility; NaN where time or volatility is not positive."""
     value = price(forward, strike, t, rate, iv, is_call)
-    f, k, t_, r, sigma, call = _broadcast(forward, strike, t, rate, iv, is_call)
-    good = np.isfinite(value) & (t_ > 0) & (sigma > 0)
-    return _scatter(good, _greeks(value[good], f[good], k[good], t_[good], r[good], sigma[good], call[good] != 0))
+    (f, k, t_, r, sigma), side = _arrays(forward, strike, t, rate, iv), _side(is_call)
+    with np.errstate(all="ignore"):
+        return _greeks(value, f, k, t_, r, np.where((sigma > 0) & (t_ > 0), sigma, np.nan), side)
 
 
 def iv_greeks(
     price: Value, forward: Value, strike: Value, t: Value, rate: Value, is_call: Value
 ) -> dict[str, npt.NDArray[Any]]:
     """iv, delta, gamma, theta, vega, rho and status (uint8, a `Status`) in one pass."""
-    p, f, k, t_, r, call = _broadcast(price, forward, strike, t, rate, is_call)
-    time_value, status = _time_value(p, f, k, t_, r, call != 0)
-    good = status == Status.OK
-    p, f, k, t_, r, call, time_value = (a[good] for a in (p, f, k, t_, r, call, time_value))
-    iv = _total_volatility(time_value, f, k) / np.sqrt(t_)
-    return {**_scatter(good, {"iv": iv, **_greeks(p, f, k, t_, r, iv, call != 0)}), "status": status}
-
-
-def _broadcast(*values: Value) -> tuple[Floats, ...]:
-    return np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in values))
-
-
-def _scatter(good: Bools, columns: dict[str, Floats]) -> dict[str, npt.NDArray[Any]]:
-    scattered = {}
-    for name, values in columns.items():
-        scattered[name] = np.full(good.shape, np.nan)
-        scattered[name][good] = values
-    return scattered
-
-
-def _intrinsic(f: Floats, k: Floats, call: Bools) -> Floats:
-    return np.maximum(np.where(call, f - k, k - f), 0.0)
-
-
-def _time_value(p: Floats, f: Floats, k: Floats, t: Floats, r: Floats, call: Bools) -> tuple[Floats, Codes]:
-    """The undiscounted time value, which parity makes the out-of-the-money option's price, and each row's status."""
+    (p, f, k, t_, r), side = _arrays(price, forward, strike, t, rate), _side(is_call)
     with np.errstate(all="ignore"):
-        time_value = p * np.exp(r * t) - _intrinsic(f, k, call)
-        status = np.zeros(p.shape, dtype=np.uint8)
-        # Later lines outrank earlier ones.
-        status[time_value >= np.minimum(f, k)] = Status.ABOVE_MAXIMUM
-        status[time_value <= 0] = Status.BELOW_INTRINSIC
-        status[(p <= 0) | (f <= 0) | (k <= 0)] = Status.NON_POSITIVE
-        status[t <= 0] = Status.EXPIRED
-        status[~np.isfinite(p + f + k + t + r)] = Status.NAN
-    return time_value, status
+        time_value, status = _time_value(p, f, k, t_, r, side)
+        iv = _total_volatility(time_value, f, k) / np.sqrt(t_)
+        return {"iv": iv, **_greeks(p, f, k, t_, r, iv, side), "status": status}
+
+
+def _arrays(*values: Value) -> list[Floats]:
+    return [np.asarray(v, dtype=np.float64) for v in values]
+
+
+def _side(is_call: Value) -> Floats:
+    """+1 for a call, -1 for a put."""
+    return np.where(is_call, 1.0, -1.0)
+
+
+def _moneyness(f: Floats, k: Floats) -> Floats:
+    """x; at the money a trifle below 0, so that x/x is 1 there too."""
+    return -np.maximum(np.abs(np.log(f / k)), TINY)
+
+
+def _time_value(p: Floats, f: Floats, k: Floats, t: Floats, r: Floats, side: Floats) -> tuple[Floats, Codes]:
+    """The undiscounted time value, which parity makes the out-of-the-money option's price, and each row's status.
+
+    NaN where the status is not OK: everything computed from it is then NaN as well.
+    """
+    time_value = p * np.exp(r * t) - np.maximum(side * (f - k), 0.0)
+    status = np.zeros(time_value.shape, dtype=np.uint8)
+    bound = np.minimum(f, k)
+    good = (p > 0) & (time_value > 0) & (time_value < bound) & (bound > 0) & (t > 0) & np.isfinite(f + k)
+    if good.all():
+        return time_value, status
+    # Later lines outrank earlier ones.
+    status[time_value >= bound] = Status.ABOVE_MAXIMUM
+    status[time_value <= 0] = Status.BELOW_INTRINSIC
+    for reason, bad in (
+        (Status.NON_POSITIVE, np.minimum(p, bound) <= 0),
+        (Status.EXPIRED, t <= 0),
+        (Status.NAN, ~np.isfinite(p + f + k + t + r)),
+    ):
+        status[np.broadcast_to(bad, status.shape)] = reason
+    return np.where(status == Status.OK, time_value, np.nan), status
 
 
 def _tail_ratio(z: Floats) -> Floats:
@@ -138,7 +139,7 @@ def _tail_difference(h: Floats, u: Floats) -> Floats:
     """Y(h+u) - Y(h-u); where the two are so close that digits would cancel, by series."""
     close = u < 0.02
     apart = ~close
-    difference = np.empty_like(u)
+    difference = np.empty(u.shape)
     difference[close] = _tail_series(h[close], u[close])
     h, u = h[apart], u[apart]
     difference[apart] = _tail_ratio(h + u) - _tail_ratio(h - u)
@@ -149,19 +150,19 @@ def _tail_series(h: Floats, u: Floats) -> Floats:
     """The same by the odd terms of Taylor's series, with the derivatives Y' = 1 + z Y, Y(n+1) = z Y(n) + n Y(n-1)."""
     even = _tail_ratio(h)
     odd = 1.0 + h * even
-    total, factor = odd.copy(), np.ones_like(u)
+    total, factor = odd, 1.0
     for n in (2, 4, 6):
         even = h * odd + (n - 1) * even
         odd = h * even + n * odd
-        factor *= u * u / (n * (n + 1))
-        total += factor * odd
+        factor = factor * (u * u / (n * (n + 1)))
+        total = total + factor * odd
     return 2.0 * u * total
 
 
 def _normalised(x: Floats, s: Floats) -> Floats:
     """b, the normalised out-of-the-money price."""
     h, u = x / s, 0.5 * s
-    b = np.exp(0.5 * x) * ndtr(h + u) - np.exp(-0.5 * x) * ndtr(h - u)
+    b = np.asarray(np.exp(0.5 * x) * ndtr(h + u) - np.exp(-0.5 * x) * ndtr(h - u))
     low = h + u < 1.0
     h, u = h[low], u[low]
     b[low] = np.exp(-0.5 * (h * h + u * u) - LN_SQRT_2PI) * _tail_difference(h, u)
@@ -170,25 +171,28 @@ def _normalised(x: Floats, s: Floats) -> Floats:
 
 def _total_volatility(time_value: Floats, f: Floats, k: Floats) -> Floats:
     """s such that b(x, s) is the normalised time value: a guess, then Householder's third-order steps to the end."""
+    shape = time_value.shape
+    time_value, f, k = (np.broadcast_to(a, shape).ravel() for a in (time_value, f, k))
     ln_root = 0.5 * (np.log(f) + np.log(k))
-    x = -np.abs(np.log(f / k))
+    x = _moneyness(f, k)
     ln_b = np.log(time_value) - ln_root
     bound = np.minimum(f, k)
     # Close to its upper bound b hardly moves with s; the distance to the bound does, so that is matched there.
     high = time_value > 0.5 * bound
     target = np.where(high, np.log(bound - time_value) - ln_root, ln_b)
-    # b bends at s = sqrt(-2x). Below half of the bound s is less than 2 beyond it; above, steps from that side are sure.
+    # b bends at s = sqrt(-2x). Below half of the bound s is less than 2 beyond it; above, steps up from it are sure.
     bend = np.sqrt(-2.0 * x)
-    least, most = np.where(high, bend, 0.0), np.where(high, np.inf, bend + 2.0)
-    s = np.clip(_guess(x, ln_b), least, most)
-    todo = np.arange(s.size)
+    most = np.where(high, np.inf, bend + 2.0)
+    s = np.minimum(np.maximum(_guess(x, ln_b), high * bend), most)
+    todo: Any = ...
     for _ in range(MAX_STEPS):
         step = _householder(x[todo], s[todo], target[todo], high[todo])
         s[todo] = np.minimum(s[todo] + step, most[todo])
-        todo = todo[np.abs(step) > LAST_STEP * s[todo]]
-        if not todo.size:
+        large = np.abs(step) > LAST_STEP * s[todo]
+        if not large.any():
             break
-    return s
+        todo = np.flatnonzero(large) if todo is ... else todo[large]
+    return s.reshape(shape)
 
 
 def _householder(x: Floats, s: Floats, target: Floats, high: Bools) -> Floats:
@@ -202,28 +206,29 @@ def _householder(x: Floats, s: Floats, target: Floats, high: Bools) -> Floats:
     if high.any():
         # Y(-z) = (1 - N(z))/n(z) counts the distance to the bound.
         q[high] = -_tail_ratio(-(h + u)[high]) - _tail_ratio((h - u)[high])
-    g = np.log(np.abs(q)) - 0.5 * (h * h + u * u) - LN_SQRT_2PI
-    c2 = h * h / s - 0.25 * s
-    c3 = c2 * c2 - 3.0 * (h / s) ** 2 - 0.25
+    hh, uu, per_q, per_s = h * h, u * u, 1.0 / q, 1.0 / s
+    g = np.log(np.abs(q)) - 0.5 * (hh + uu) - LN_SQRT_2PI
+    c2 = (hh - uu) * per_s
+    c3 = c2 * c2 - 3.0 * hh * per_s * per_s - 0.25
     newton = (target - g) * q
-    second = c2 - 1.0 / q
-    third = c3 - (3.0 * c2 - 2.0 / q) / q
+    second = c2 - per_q
+    third = c3 - (3.0 * c2 - 2.0 * per_q) * per_q
     step = newton * (1.0 + 0.5 * second * newton) / (1.0 + newton * (second + third * newton / 6.0))
     step = np.where(step * newton > 0.0, step, newton)
-    return np.clip(step, -0.5 * s, 0.5 + s)
+    return np.minimum(np.maximum(step, -u), 0.5 + s)
 
 
 def _guess(x: Floats, ln_b: Floats) -> Floats:
     """A first s from the normal (Bachelier) model, whose inverse depends on one number only.
 
-    There the straddle is distance + 2*time value, and normal volatility / straddle is a function of time value/straddle,
+    There the straddle is distance + 2*time value, and normal volatility/straddle is a function of time value/straddle,
     tabulated in `_NORMAL`. Black's volatility is the normal one over the logarithmic mean of forward and strike, and
     1 + s²/24 is the first term of the rest.
     """
     distance = 2.0 * np.sinh(-0.5 * x)
     straddle = distance + 2.0 * np.exp(ln_b)
     normal = straddle * np.interp(ln_b - np.log(straddle), *_NORMAL)
-    s = normal * np.divide(-x, distance, out=np.ones_like(x), where=distance > 0)
+    s = normal * (-x / distance)
     return s * (1.0 + s * s / 24.0)
 
 
@@ -239,17 +244,17 @@ def _normal_table() -> tuple[Floats, Floats]:
 _NORMAL = _normal_table()
 
 
-def _greeks(value: Floats, f: Floats, k: Floats, t: Floats, r: Floats, iv: Floats, call: Bools) -> dict[str, Floats]:
-    s = iv * np.sqrt(t)
+def _greeks(value: Floats, f: Floats, k: Floats, t: Floats, r: Floats, iv: Floats, side: Floats) -> dict[str, Floats]:
+    root_t = np.sqrt(t)
+    s = iv * root_t
     d1 = np.log(f / k) / s + 0.5 * s
     discount = np.exp(-r * t)
-    side = np.where(call, 1.0, -1.0)
     gamma = discount * np.exp(-0.5 * d1 * d1 - LN_SQRT_2PI) / (f * s)
-    vega = gamma * f * f * s * np.sqrt(t)
+    vega = gamma * f * f * s * root_t
     return {
         "delta": discount * side * ndtr(side * d1),
         "gamma": gamma,
         "theta": r * value - 0.5 * vega * iv / t,
         "vega": vega,
-        "rho": -t * value,
+        "rho": np.where(np.isnan(iv), np.nan, -t * value),
     }

@@ -13,8 +13,7 @@ from g6_greeks.columns import Indices
 
 def put_call_ratio(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Floats:
     """Sum over puts / sum over calls; NaN where no put is known, no call is known, or the calls sum to 0."""
-    calls = _known_sum(rows, amount, call, expiries)
-    puts = _known_sum(rows, amount, ~call, expiries)
+    calls, puts = _known_sums(rows, call, amount, expiries)
     return np.divide(puts, calls, out=np.full(expiries, np.nan), where=calls > 0)
 
 
@@ -25,11 +24,12 @@ def max_pain(rows: Indices, strike: Floats, call: Bools, oi: Floats, expiries: i
     where oi(calls <= K) >= oi(puts > K), that is, where the oi of both up to K reaches that of all puts. NaN where no
     put or no call is known, or nothing is open.
     """
-    calls = _known_sum(rows, oi, call, expiries)
-    puts = _known_sum(rows, oi, ~call, expiries)
-    up_to = np.cumsum(np.nan_to_num(oi))
-    start = np.searchsorted(rows, np.arange(expiries))
-    before = np.concatenate(([0.0], up_to))[start]
+    calls, puts = _known_sums(rows, call, oi, expiries)
+    up_to = np.cumsum(np.where(np.isfinite(oi), oi, 0.0))
+    counts = np.bincount(rows, minlength=expiries)
+    start = np.cumsum(counts) - counts
+    before = np.nan_to_num(calls) + np.nan_to_num(puts)
+    before = np.cumsum(before) - before
     falling = up_to - before[rows] < puts[rows]
     lowest = start + np.bincount(rows, weights=falling, minlength=expiries).astype(np.intp)
     known = calls + puts > 0
@@ -69,9 +69,10 @@ def straddle(rows: Indices, strike: Floats, call: Bools, last_price: Floats, atm
     return both
 
 
-def _known_sum(rows: Indices, amount: Floats, which: Bools, expiries: int) -> Floats:
-    """Sum per expiry over the rows of `which` that are known; NaN where none is."""
-    known = which & np.isfinite(amount)
-    counted = np.bincount(rows[known], minlength=expiries)
-    sums = np.bincount(rows[known], weights=amount[known], minlength=expiries)
-    return np.where(counted > 0, sums, np.nan)
+def _known_sums(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Floats:
+    """Sums per expiry over the known calls and the known puts, shape (2, expiries); NaN where none is known."""
+    known = np.isfinite(amount)
+    sides = np.where(call, rows, rows + expiries)[known]
+    sums = np.bincount(sides, weights=amount[known], minlength=2 * expiries)
+    sums[np.bincount(sides, minlength=2 * expiries) == 0] = np.nan
+    return sums.reshape(2, expiries)

@@ -33,9 +33,9 @@ def column(name: str, values: Floats) -> pl.Series:
     return pl.Series(name, values, nan_to_null=True)
 
 
-def words(name: str, vocabulary: pl.Series, codes: Indices) -> pl.Series:
+def words(name: str, vocabulary: npt.NDArray[np.object_], codes: npt.NDArray[np.integer]) -> pl.Series:
     """The word of each code, from a short vocabulary."""
-    return vocabulary[codes].alias(name)
+    return pl.Series(name, vocabulary[codes].tolist(), dtype=pl.String)
 
 
 # Each polars expression starts an engine, which at these sizes costs more than the work: hence numpy in between, and

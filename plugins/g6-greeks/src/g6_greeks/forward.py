@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from g6_greeks.black76 import Floats
+from g6_greeks.black76 import Bools, Floats
 from g6_greeks.columns import Indices
 from g6_greeks.prices import Prices
 
@@ -24,7 +24,7 @@ FEWEST = 3
 TICK = 0.05
 """Rupees. A spread below a tick says no more than one tick does, and no line is known better than that."""
 
-ROUNDS = 5
+ROUNDS = 2
 TUKEY = 4.685
 SIGMA_PER_MAD = 1.4826
 
@@ -74,33 +74,29 @@ def _fit(k: Floats, witness: Floats, trust: Floats) -> Floats:
     """Where the robust line through (k, witness) meets witness = k; arrays (expiries, n), result (expiries,)."""
     known = trust > 0
     middle = _median(witness, known)
-    x = k - middle
+    x, y = k - middle, witness - middle
     line = np.zeros_like(x)
-    level = tilt = np.zeros_like(middle)
-    y = witness - middle
     for _ in range(ROUNDS):
         residual = np.abs(y - line)
         scale = np.maximum(SIGMA_PER_MAD * _median(residual, known), TICK)
         weight = trust * np.square(np.maximum(1.0 - np.square(residual / (TUKEY * scale)), 0.0))
-        level, tilt = _weighted_line(x, y, weight)
+        level, tilt = _weighted_line(x, y, weight / np.add.reduce(weight, axis=1, keepdims=True))
         line = level + tilt * x
     return (middle + level / (1.0 - tilt))[:, 0]
 
 
-def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Level at x = 0 and tilt of the least-squares line, each (expiries, 1)."""
-    total = weight.sum(axis=1, keepdims=True)
-    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
-    mean_x = (share * x).sum(axis=1, keepdims=True)
-    mean_y = (share * y).sum(axis=1, keepdims=True)
-    variance = (share * np.square(x - mean_x)).sum(axis=1, keepdims=True)
-    covariance = (share * (x - mean_x) * y).sum(axis=1, keepdims=True)
-    tilt = np.divide(covariance, variance, out=np.zeros_like(variance), where=variance > 0)
+def _weighted_line(x: Floats, y: Floats, share: Floats) -> tuple[Floats, Floats]:
+    """Level at x = 0 and tilt of the least-squares line, each (expiries, 1); the shares of a row sum to 1."""
+    sx = share * x
+    mean_x, mean_y, xx, xy = (np.add.reduce(a, axis=1, keepdims=True) for a in (sx, share * y, sx * x, sx * y))
+    variance = xx - mean_x * mean_x
+    # Where a single strike has all the weight there is no line: its variance is then a rounding error.
+    tilt = np.where(variance > 1.0, xy - mean_x * mean_y, 0.0) / np.maximum(variance, 1.0)
     return mean_y - tilt * mean_x, tilt
 
 
-def _median(values: Floats, known: Floats) -> Floats:
+def _median(values: Floats, known: Bools) -> Floats:
     """The (lower) median of the known values of each row, (expiries, 1)."""
     ordered = np.sort(np.where(known, values, np.inf), axis=1)
-    middle = (np.maximum(known.sum(axis=1, keepdims=True), 1) - 1) // 2
-    return np.take_along_axis(ordered, middle, axis=1)
+    middle = (np.add.reduce(known, axis=1, dtype=np.intp) - 1) // 2
+    return ordered[np.arange(middle.size), middle][:, None]

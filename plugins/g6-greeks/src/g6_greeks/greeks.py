@@ -20,9 +20,9 @@ UNITS = {"delta": 1.0, "gamma": 1.0, "theta": 1 / 365, "vega": 1 / 100, "rho": 1
 """From per year and per 1.00 to per calendar day, volatility point and percentage point."""
 
 ONE_SIDED = len(Status)
-REASONS = pl.Series([None, *(status.word for status in Status if status), "one_sided"])
-SOURCES = pl.Series(["last", "mid", None])
-FORWARD_SOURCES = pl.Series(["spot", "parity", None])
+REASONS = np.array([None, *(status.word for status in Status if status), "one_sided"], dtype=object)
+SOURCES = np.array(["last", "mid", None], dtype=object)
+FORWARD_SOURCES = np.array(["spot", "parity", None], dtype=object)
 
 
 class Greeks(Analytic):

@@ -72,7 +72,7 @@ def normalise(frame: pl.DataFrame, settings: Settings, tally: Tally) -> pl.DataF
     sorted by ts and contract, one row each."""
     frame = _understood(_parsed(frame, settings), tally)
     frame = _plausible(frame, tally)
-    frame = _identified(frame, settings)
+    frame = _identified(frame, settings, tally)
     frame = with_lots(frame.with_columns(day=pl.col("ts").dt.convert_time_zone(IST).dt.date()), settings.lot_sizes)
     foreign = {"oi": settings.oi_unit, "volume": settings.volume_unit}
     frame = in_units(frame, [name for name, unit in foreign.items() if unit == "contracts" and name in frame.columns])
@@ -87,13 +87,14 @@ def _parsed(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     parsed: list[pl.Expr] = []
     for name, dtype in frame.schema.items():
         if name in ("ts", *TIMES):
-            parsed += _flagged(name, _time(name, dtype, settings))
+            time = _time(name, dtype, settings)
+            parsed += [time.alias(name), (pl.col(name).is_not_null() & time.is_null()).alias(_BAD + name)]
         elif name == "expiry":
             parsed.append(_date(name, dtype, settings.expiry_format))
         elif name in texts:
             parsed.append(pl.col(name).cast(pl.String).str.strip_chars().str.to_uppercase())
         elif name not in (FILE, LINE):
-            parsed += _flagged(name, _number(name, dtype))
+            parsed += _number(name, dtype)
     try:
         return frame.with_columns(parsed)
     except (pl.exceptions.PolarsError, ValueError) as e:
@@ -102,10 +103,6 @@ def _parsed(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
             code="replay-format",
             hint="set `timestamp_format` and `expiry_format` of `replay` as strftime writes them",
         ) from e
-
-
-def _flagged(name: str, value: pl.Expr) -> list[pl.Expr]:
-    return [value.alias(name), (pl.col(name).is_not_null() & value.is_null()).alias(_BAD + name)]
 
 
 def _time(name: str, dtype: pl.DataType, settings: Settings) -> pl.Expr:
@@ -140,11 +137,12 @@ def _date(name: str, dtype: pl.DataType, pattern: str | None) -> pl.Expr:
     return pl.coalesce(text.str.to_date(p, strict=False) for p in ([pattern] if pattern else DATES)).alias(name)
 
 
-def _number(name: str, dtype: pl.DataType) -> pl.Expr:
-    """A finite number or null; a NaN is how pandas writes an absent one, an infinite one is no number."""
+def _number(name: str, dtype: pl.DataType) -> list[pl.Expr]:
+    """A finite number or null. A NaN is how pandas writes an absent one; an infinite one is no number."""
     text = pl.col(name).str.strip_chars() if dtype == pl.String else pl.col(name)
     value = text.cast(pl.Float64, strict=False)
-    return pl.when(value.is_finite()).then(value)
+    bad = pl.col(name).is_not_null() & (value.is_null() | value.is_infinite())
+    return [pl.when(value.is_finite()).then(value).alias(name), bad.alias(_BAD + name)]
 
 
 def _understood(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
@@ -184,15 +182,20 @@ def _plausible(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
     return frame.with_columns(values).drop(pl.selectors.starts_with(_BAD))
 
 
-def _identified(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def _identified(frame: pl.DataFrame, settings: Settings, tally: Tally) -> pl.DataFrame:
     """With index, exchange and symbol. A contract that the file gives no symbol is called by what it is."""
     own = {name: [pl.col(name)] if name in frame.columns else [] for name in ("index", "exchange", "symbol")}
     index = pl.coalesce(*own["index"], pl.lit(settings.index, pl.String)).replace(ALIASES)
     frame = frame.with_columns(index=index)
-    if frame["index"].has_nulls():
+    nameless = frame.filter(pl.col("index").is_null())
+    if nameless.height < frame.height:
+        tally.rows(nameless, "row without an index, set aside")
+        frame = frame.filter(pl.col("index").is_not_null())
+    elif frame.height:
         raise ConfigError(
             "the recording does not say which index it is of",
             code="replay-index",
+            where=tally.files[0],
             hint='set `index = "NIFTY"` or `columns = { index = "…" }` in the settings of `replay`',
         )
     listed = pl.when(pl.col("index").is_in(BSE)).then(pl.lit("BFO")).otherwise(pl.lit("NFO"))

@@ -14,7 +14,7 @@ from g6_sim.board import Board
 from g6_sim.day import Day, State
 from g6_sim.surface import RATE, atm_variance
 from g6_sim.table import terms
-from g6core import ConfigError, Context, Provider, Spot
+from g6core import Context, DataError, Provider, Spot
 from g6core.exchange import trading_date
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ class Sim(Provider):
         return tuple(self._terms)
 
     def contracts(self, index: str) -> pl.DataFrame:
-        """Raises ConfigError (`unknown-index`). A contract is listed until the close of its expiry day."""
+        """Raises DataError (`unknown-index`). A contract is listed until the close of its expiry day."""
         if index not in self._terms:
             known = ", ".join(self._terms)
-            raise ConfigError(f"the simulator has no index {index!r}", code="unknown-index", hint=f"it has {known}")
+            raise DataError(f"the simulator has no index {index!r}", code="unknown-index", hint=f"it has {known}")
         now = self._clock.now()
         of_index = self._today(now).listing.filter(pl.col("index") == index)
         first = of_index["expiry"].min()

@@ -1,0 +1,138 @@
+"""Snapshots as lines of CSV: all of a batch in one frame, written as text once and cut at the newlines.
+
+Absent is an empty cell. Floats stand in the shortest form that reads back as the same number. Times are ISO with +05:30.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import repeat
+
+import polars as pl
+
+from g6_csv import columns
+from g6_csv.settings import Settings
+from g6core import Rejected, Snapshot
+from g6core.exchange import IST
+
+CONTRACT = ["expiry", "strike", "right", "expiry_code", "offset"]
+EXPIRY = ["expiry", "atm_strike", "forward", "dte"]
+TIME = "%Y-%m-%dT%H:%M:%S%.f%:z"
+NOISE = 6
+"""Decimals kept in a sum or difference of prices, so that 100.05 + 99.1 reads 199.15."""
+
+Place = tuple[str, int | None] | str
+"""Where a row of an index and a day belongs: (expiry code, offset), or `day`, or `overview`."""
+
+
+def wide(snapshots: Sequence[Snapshot], settings: Settings) -> Iterator[tuple[int, Place, bytes]]:
+    """A line per strike with at least one leg, of which snapshot it is, and where it belongs."""
+    leg = columns.leg(settings.bid_ask)
+    rows = _pair(_stack(snapshots, [*leg, *settings.extra]), settings)
+    places = zip(rows["expiry_code"].to_list(), rows["offset"].to_list(), strict=True)
+    return zip(rows["n"].to_list(), places, _lines(rows.select(settings.header)), strict=True)
+
+
+def day(snapshots: Sequence[Snapshot], settings: Settings) -> Iterator[tuple[int, Place, bytes]]:
+    """A line per contract, and of which snapshot it is."""
+    given = {"timestamp", "index", "spot", *CONTRACT, *EXPIRY}
+    rows = _stack(snapshots, [name for name in settings.header if name not in given])
+    return zip(rows["n"].to_list(), repeat("day"), _lines(rows.select(settings.header)), strict=False)
+
+
+def overview(snapshot: Snapshot) -> bytes:
+    """The snapshot's line in the overview; expiries are counted by their codes, and each code has its PCR."""
+    facts = snapshot.facts
+    high, low = facts.get("high"), facts.get("low")
+    pcr: dict[str, float | None] = {}
+    collected = {}
+    known = snapshot.expiries.columns
+    for row in snapshot.expiries.select(c for c in ("codes", "quoted", "pcr_oi") if c in known).iter_rows(named=True):
+        for code in row["codes"]:
+            pcr[code] = row.get("pcr_oi")
+            collected[code] = bool(row["quoted"])
+    expected_mask = sum(columns.MASKS.get(code, 0) for code in collected)
+    collected_mask = sum(columns.MASKS.get(code, 0) for code, has in collected.items() if has)
+    cells: list[object] = [
+        timestamp(snapshot.ts),
+        snapshot.index,
+        *(facts.get(name) for name in ("spot", "open", "high", "low", "close")),
+        None if high is None or low is None else round(high - low, NOISE),
+        facts.get("vix"),
+        *(pcr.get(code) for code in columns.MASKS),
+        *(len(collected), sum(collected.values())),
+        *(expected_mask, collected_mask, expected_mask & ~collected_mask),
+    ]
+    return ",".join("" if cell is None else str(cell) for cell in cells).encode() + b"\n"
+
+
+def timestamp(ts: datetime) -> str:
+    """ISO in India time: to the second when it is whole, else to the microsecond. Earlier times sort first as text."""
+    return ts.astimezone(IST).isoformat()
+
+
+def _stack(snapshots: Sequence[Snapshot], wanted: Sequence[str]) -> pl.DataFrame:
+    """The options of all snapshots under one another.
+
+    With `n` (which snapshot), `timestamp`, `index`, `spot`, what their expiry says, and the `wanted` columns, null where
+    a snapshot has no such column.
+    """
+    options = _concat((s.options for s in snapshots), [*CONTRACT, *(name for name in wanted if name not in CONTRACT)])
+    expiries = _concat((s.expiries for s in snapshots), EXPIRY)
+    facts = pl.DataFrame(
+        {
+            "timestamp": [timestamp(s.ts) for s in snapshots],
+            "index": [s.index for s in snapshots],
+            "spot": [s.facts.get("spot") for s in snapshots],
+        },
+        schema_overrides={"spot": pl.Float64},
+    )
+    rows = options.join(expiries, on=["n", "expiry"], how="left", maintain_order="left")
+    return rows.hstack(facts[rows["n"]])
+
+
+def _concat(frames: Iterable[pl.DataFrame], names: Sequence[str]) -> pl.DataFrame:
+    parts = [
+        frame.select(pl.lit(n, pl.UInt32).alias("n"), *(name for name in names if name in frame.columns))
+        for n, frame in enumerate(frames)
+    ]
+    stacked = pl.concat(parts, how="diagonal_relaxed")
+    return stacked.with_columns(pl.lit(None, pl.Float64).alias(c) for c in names if c not in stacked.columns)
+
+
+def _pair(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Calls and puts of one strike in one row; a strike with one leg keeps its row.
+
+    The rows come sorted by expiry, strike, right: a put belongs to the call just before it or to none.
+    """
+    right = pl.col("right")
+    same = pl.all_horizontal(pl.col(key) == pl.col(key).shift(1) for key in ("n", "expiry", "strike"))
+    second = ((right == "PE") & (right.shift(1) == "CE") & same).fill_null(False)
+    rows = rows.with_columns(second=second, paired=second.shift(-1, fill_value=False))
+
+    def leg(name: str) -> list[pl.Expr]:
+        value = pl.col(name)
+        put = pl.when(right == "PE").then(value).when("paired").then(value.shift(-1))
+        return [pl.when(right == "CE").then(value).alias(f"call_{name}"), put.alias(f"put_{name}")]
+
+    legs = [expr for name in (*columns.leg(settings.bid_ask), *settings.extra) for expr in leg(name)]
+    straddle = (pl.col("call_last_price") + pl.col("put_last_price")).round(NOISE)
+    return rows.select("n", "second", *columns.ROW, *legs).filter(~pl.col("second")).with_columns(straddle_price=straddle)
+
+
+def _lines(rows: pl.DataFrame) -> list[bytes]:
+    """The frame as CSV lines, each with its newline.
+
+    Raises Rejected (`csv-newline`) for a text with a line break in it, which would tear its row.
+    """
+    zoned = [name for name, dtype in rows.schema.items() if dtype == pl.Datetime]
+    buffer = io.BytesIO()
+    rows.with_columns(pl.col(zoned).dt.convert_time_zone(IST.key)).write_csv(
+        buffer, include_header=False, datetime_format=TIME
+    )
+    lines = buffer.getvalue().splitlines(keepends=True)
+    if len(lines) != rows.height:
+        raise Rejected("a text in the options has a line break, which no row of a CSV file can hold", code="csv-newline")
+    return lines

@@ -1,0 +1,88 @@
+"""A recorder killed at any instant: every snapshot that the journal holds is in the CSV tree exactly once."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from g6core import journal
+from g6core.exchange import IST
+
+KILLS, RECORDERS = 100, 5
+SETTINGS = """
+plugins = ["sim", "csv"]
+interval = "40ms"
+strategy = { use = "atm_window", below = 2, above = 2 }
+[indices.NIFTY]
+[indices.SENSEX]
+"""
+Env = Callable[..., dict[str, str]]
+
+
+def start(place: Path, env: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "g6core", "run"]
+    return subprocess.Popen(command, cwd=place, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def kill_after_the_first_cycle(place: Path, env: dict[str, str], dice: random.Random) -> None:
+    process = start(place, env)
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if "NIFTY" in line:
+            break
+    assert "NIFTY" in seen, seen
+    time.sleep(dice.uniform(0.0, 0.25))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+
+def recorded(data_dir: Path) -> Counter[tuple[str, str, str, str]]:
+    """(index, timestamp, expiry, strike) of everything in the journal."""
+    rows: Counter[tuple[str, str, str, str]] = Counter()
+    for path in journal.days(data_dir):
+        for _, s in journal.read_day(path):
+            strikes = s.options.select("expiry", "strike").unique()
+            ts = s.ts.astimezone(IST).isoformat()
+            rows.update((s.index, ts, str(expiry), str(strike)) for expiry, strike in strikes.iter_rows())
+    return rows
+
+
+def written(data_dir: Path) -> Counter[tuple[str, str, str, str]]:
+    """The same of everything in the CSV tree."""
+    rows: Counter[tuple[str, str, str, str]] = Counter()
+    for path in (data_dir / "g6_data" / "options").rglob("*.csv"):
+        with path.open(newline="") as f:
+            rows.update((r["index"], r["timestamp"], r["expiry"], str(float(r["strike"]))) for r in csv.DictReader(f))
+    return rows
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not known on Windows")
+@pytest.mark.parametrize("seed", range(RECORDERS))
+def test_killed_at_random_instants_nothing_is_lost_and_nothing_doubled(tmp_path: Path, clean_env: Env, seed: int) -> None:
+    (tmp_path / "g6.toml").write_text(SETTINGS)
+    dice = random.Random(seed)
+    for _ in range(KILLS // RECORDERS):
+        kill_after_the_first_cycle(tmp_path, clean_env(), dice)
+    last = subprocess.run(
+        [sys.executable, "-m", "g6core", "run", "--once"], cwd=tmp_path, env=clean_env(), capture_output=True, text=True
+    )
+    assert last.returncode == 0, last.stderr
+    expected = recorded(tmp_path / "data")
+    assert len({ts for _, ts, _, _ in expected}) > KILLS // RECORDERS
+    assert written(tmp_path / "data") == expected
+    overview = tmp_path / "data" / "g6_data" / "overview" / "NIFTY"
+    times = [row["timestamp"] for path in overview.glob("*.csv") for row in csv.DictReader(path.open(newline=""))]
+    assert Counter(times) == Counter({ts for index, ts, _, _ in expected if index == "NIFTY"})
