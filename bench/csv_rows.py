@@ -118,18 +118,22 @@ class DictWriters(PerGroup):
 
 class Pandas(PerGroup):
     def options(self, s: Snapshot, folder: Path, name: str) -> None:
-        options = s.options.to_pandas()
+        options = pandas_frame(s.options, [*SHARED, "right", *LEG])
         calls, puts = (
             options.loc[options["right"] == right, [*SHARED, *LEG]].rename(columns={c: f"{side}_{c}" for c in LEG})
             for right, side in (("CE", "call"), ("PE", "put"))
         )
-        expiries = s.expiries.select("expiry", "atm_strike", "forward", "dte").to_pandas()
+        expiries = pandas_frame(s.expiries, ["expiry", "atm_strike", "forward", "dte"])
         frame = calls.merge(puts, on=SHARED, how="outer").merge(expiries, on="expiry")
         frame = frame.assign(timestamp=timestamp(s.ts), index=s.index, spot=s.facts["spot"])
         frame["straddle_price"] = (frame["call_last_price"] + frame["put_last_price"]).round(6)
         for (code, offset), rows in frame[list(HEADER)].groupby(["expiry_code", "offset"]):
             path = self.file(folder / str(code) / str(offset), name)
             rows.to_csv(path, mode="a", header=not path.exists(), index=False)
+
+
+def pandas_frame(frame: pl.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame({name: frame[name].to_numpy() for name in names})
 
 
 def writers(root: Path) -> dict[str, Writer]:

@@ -103,12 +103,14 @@ def _breach(step: Step, before: Snapshot, after: Snapshot) -> str | None:
         ("options", before.options, after.options),
         ("expiries", before.expiries, after.expiries),
     ):
+        if new is old:
+            continue
         if new.height != old.height:
             return f"changed the number of rows of {table} from {old.height} to {new.height}"
-        gone = set(old.columns) - set(new.columns)
-        if gone:
-            return f"removed {table}.{min(gone)}"
-        undeclared = [c for c in new.columns if c not in old.columns and f"{table}.{c}" not in step.adds]
+        was, now = set(old.columns), set(new.columns)
+        if was - now:
+            return f"removed {table}.{min(was - now)}"
+        undeclared = [column for column in now - was if f"{table}.{column}" not in step.adds]
         if undeclared:
-            return f"added {table}.{undeclared[0]} without declaring it"
+            return f"added {table}.{min(undeclared)} without declaring it"
     return None

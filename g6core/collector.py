@@ -107,7 +107,11 @@ class Collector:
         for index, options in self._quotes({i: held.selected for i, (held, _, _) in ready.items()}).items():
             held, spot, notes = ready[index]
             facts = _facts(spot, vix, self.provider.simulated)
-            expiries = held.expiries.with_columns(pl.Series("quoted", _quoted(options, held.starts)))
+            quoted = _quoted(options, held.starts)
+            if not spot and not quoted.any():
+                results[index] = Raw(None, "the provider gave neither spot nor quote")
+                continue
+            expiries = held.expiries.with_columns(pl.Series("quoted", quoted))
             results[index] = Raw(Snapshot(index, now, self.name, options, expiries, facts), None, notes)
         return results
 

@@ -133,7 +133,7 @@ class _Resolution:
     def _registered(self, kind: str, name: str) -> Registered | None:
         """The component that an instance uses; None, and a problem or a warning, when no selected plugin brings it."""
         known = self._registry.of(kind)
-        use = self._layers.table(kind, name).get("use", name)
+        use = self._use((kind, name)) or name
         if name in known and use != name:
             where = self._layers.where((kind, name, "use"))
             self._problems.append(
@@ -146,7 +146,7 @@ class _Resolution:
             return None
         if use in known:
             return known[use]
-        close = difflib.get_close_matches(str(use), known, n=1)
+        close = difflib.get_close_matches(use, known, n=1)
         where = self._layers.where((kind, name))
         # A table may be there for a plugin that `--plugins` left out this time, and its name may be near to another's.
         if close and use not in {plugin.name for plugin in installed()}:
@@ -154,6 +154,15 @@ class _Resolution:
             self._problems.append(ConfigError(message, where=where, hint=f"did you mean `{close[0]}`?"))
         else:
             self._warnings.append(f"no selected plugin brings {_one(kind)} `{use}`: {where} is left aside")
+        return None
+
+    def _use(self, table: Key) -> str | None:
+        """What a table says in `use`."""
+        use = self._layers.table(*table).get("use")
+        if use is None or isinstance(use, str):
+            return use
+        where = self._layers.where((*table, "use"))
+        self._problems.append(ConfigError("`use` should be the name of a component", where=where))
         return None
 
     def _is_enabled(self, path: Key) -> bool:
@@ -181,13 +190,13 @@ class _Resolution:
     def _strategy(self, path: Key, general: Key | None = None) -> Configured | None:
         """The strategy of the table at `path`: the keys beside `use`, over those of the table that it names."""
         inline = Table.at(self._layers, path, without=("use",))
-        use = self._layers.table(*path).get("use")
+        use = self._use(path)
         if use is None and general:
             inline = inline.over(Table.at(self._layers, general, without=("use",)))
-            use = self._layers.table(*general).get("use")
+            use = self._use(general)
         use = use or DEFAULT_STRATEGY
         named = self._layers.table("strategies", use)
-        component = named.get("use", use)
+        component = self._use(("strategies", use)) or use
         registered = self._registry.of("strategies").get(component)
         if registered is None:
             if not named:
@@ -225,10 +234,10 @@ class _Resolution:
             self._problems.append(_uncertain(uncertain, _enabled(providers), self._layers))
         return found
 
-    def _provider(self, index: str, named: str | None, providers: Mapping[str, Configured]) -> str | None:
+    def _provider(self, index: str, named: Any, providers: Mapping[str, Configured]) -> str | None:
         """The index's provider; None when it names none and there is not exactly one."""
         enabled = _enabled(providers)
-        if named is None:
+        if not isinstance(named, str):
             return enabled[0] if len(enabled) == 1 else None
         if named not in enabled:
             self._problems.append(self._not_there(named, index, providers))
@@ -240,7 +249,7 @@ class _Resolution:
             return ConfigError(
                 f"provider `{named}` is switched off", where=where, hint=f"`enabled = true` in [providers.{named}]"
             )
-        close = difflib.get_close_matches(str(named), providers, n=1)
+        close = difflib.get_close_matches(named, providers, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"add the plugin that brings `{named}` to `plugins`"
         return ConfigError(f"no selected plugin brings provider `{named}`", where=where, hint=hint)
 

@@ -123,7 +123,9 @@ class Layers:
             return f"{origin.text}  {'.'.join(path)}"
         if origin.strength is not Strength.FILE or self.file is None:
             return origin.text
-        table = path if path not in self.leaves and self.table(*path) else path[:-1]
+        leaf = self.leaves.get(path)
+        is_table = leaf.value == {} if leaf else bool(self.table(*path))
+        table = path if is_table else path[:-1]
         place = _place(self.file, path, self.lines)
         return f"{place}  [{'.'.join(table)}]" if table else place
 

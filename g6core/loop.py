@@ -16,6 +16,8 @@ from g6core.errors import G6Error, MarketClosed
 from g6core.exchange import IST
 
 log = logging.getLogger("g6.loop")
+FIRST_DEADLINE = 60.0
+"""Seconds that the first cycle gets at least."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ def live(
             view.idle(engine, opens)
         else:
             before_cycle()
-            last = engine.cycle(tick, deadline=_deadline(engine))
+            deadline = _deadline(engine)
+            # The first call fetches the day's contracts and connects; a miss there would end a `--once` with nothing.
+            last = engine.cycle(tick, deadline if done else max(deadline, FIRST_DEADLINE))
             done += 1
             view.cycle(engine, last)
         left = None if limits.seconds is None else limits.seconds - (time.monotonic() - began)

@@ -59,7 +59,7 @@ def _forever(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(_split)]
-Expiries = Annotated[list[Annotated[str, BeforeValidator(_expiry)]], BeforeValidator(_split), Field(min_length=1)]
+Expiries = Annotated[list[Annotated[str, BeforeValidator(_expiry)]], Field(min_length=1), BeforeValidator(_split)]
 StrategyTable = Annotated[dict[str, Any], BeforeValidator(_strategy)]
 ComponentTables = dict[str, dict[str, Any]]
 _WRITTEN_SIZE = PlainSerializer(lambda size: size.human_readable(decimal=True), when_used="json-unless-none")

@@ -160,12 +160,12 @@ def _written_secrets(model: type[BaseModel], table: Table) -> Iterator[tuple[Key
         typed = _mentions(annotation, SecretStr)
         named = declared and isinstance(value, str) and is_secret(loc[-1], annotation)
         if (typed or named) and origin and origin.strength in _WRITTEN:
-            place = "a settings file" if origin.strength is Strength.FILE else "the command line"
+            place = "in a settings file" if origin.strength is Strength.FILE else "on the command line"
             names = " or ".join(variables_of((*table.path, *loc), model if len(loc) == 1 else None))
             yield (
                 loc,
                 ConfigError(
-                    f"`{loc[-1]}` is a secret and does not belong in {place}",
+                    f"`{loc[-1]}` is a secret and does not belong {place}",
                     code="secret-in-file",
                     where=table.where(*loc),
                     hint=f"set {names} in the environment or in .env, and take it out here",
@@ -213,6 +213,8 @@ def _problem(error: ErrorDetails, loc: Key, model: type[BaseModel], table: Table
         name = ".".join((*table.path, *loc))
         return ConfigError(f"`{name}` is not set and has no default", where=table.where(), hint=hint)
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if error["type"] != "value_error":
+        message = message[0].lower() + message[1:]
     if loc and not is_secret(loc[-1], _field_at(model, loc)[0]):
         message += _shown(error["input"], message)
     subject = f"`{loc[-1]}` " if error["msg"].startswith("Input ") else f"`{loc[-1]}`: " if loc else ""

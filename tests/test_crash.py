@@ -20,13 +20,14 @@ from g6core.exchange import IST
 
 KILLS, RECORDERS = 100, 5
 SETTINGS = """
-plugins = ["sim", "csv"]
+plugins = ["market", "csv"]
 interval = "40ms"
 strategy = { use = "atm_window", below = 2, above = 2 }
 [indices.NIFTY]
 [indices.SENSEX]
 """
 Env = Callable[..., dict[str, str]]
+Installed = Callable[..., list[str]]
 
 
 def start(place: Path, env: dict[str, str]) -> subprocess.Popen[str]:
@@ -71,13 +72,16 @@ def written(data_dir: Path) -> Counter[tuple[str, str, str, str]]:
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not known on Windows")
 @pytest.mark.parametrize("seed", range(RECORDERS))
-def test_killed_at_random_instants_nothing_is_lost_and_nothing_doubled(tmp_path: Path, clean_env: Env, seed: int) -> None:
+def test_killed_at_random_instants_nothing_is_lost_and_nothing_doubled(
+    tmp_path: Path, clean_env: Env, installed: Installed, seed: int
+) -> None:
     (tmp_path / "g6.toml").write_text(SETTINGS)
+    env = clean_env(installed("market_plugin"))
     dice = random.Random(seed)
     for _ in range(KILLS // RECORDERS):
-        kill_after_the_first_cycle(tmp_path, clean_env(), dice)
+        kill_after_the_first_cycle(tmp_path, env, dice)
     last = subprocess.run(
-        [sys.executable, "-m", "g6core", "run", "--once"], cwd=tmp_path, env=clean_env(), capture_output=True, text=True
+        [sys.executable, "-m", "g6core", "run", "--once"], cwd=tmp_path, env=env, capture_output=True, text=True
     )
     assert last.returncode == 0, last.stderr
     expected = recorded(tmp_path / "data")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from g6core.errors import G6Error
+from g6core.errors import G6Error, PluginError
 
 
 def commands_of_plugins(wanted: str | None) -> dict[str, click.Command]:
@@ -19,16 +19,27 @@ def commands_of_plugins(wanted: str | None) -> dict[str, click.Command]:
         names = list(settings_layers().plugins)
         if wanted and wanted in {p.name for p in installed()}:
             names.append(wanted)
-        return _ask(names) if names else {}
+        return _ask(names, wanted) if names else {}
     except G6Error:
         if wanted:
             raise
         return {}
 
 
-def _ask(names: list[str]) -> dict[str, click.Command]:
+def _ask(names: list[str], wanted: str | None) -> dict[str, click.Command]:
     from g6core.registry import Registry
 
-    group = click.Group()
-    Registry.load(names).hook.g6_commands(cli=group)
-    return dict(group.commands)
+    found: dict[str, click.Command] = {}
+    failed: PluginError | None = None
+    for impl in Registry.load(names).hook.g6_commands.get_hookimpls():
+        # One plugin at a time: in a joint call the first exception would silence the others.
+        group = click.Group()
+        try:
+            impl.function(group)
+            found.update(group.commands)
+        except Exception as e:
+            cause = f"{type(e).__name__}: {e}"
+            failed = PluginError(f"plugin `{impl.plugin_name}` fails in g6_commands: {cause}", code="plugin-broken")
+    if failed and wanted and wanted not in found:
+        raise failed
+    return found

@@ -192,7 +192,7 @@ def _with_extras(s: Snapshot) -> Snapshot:
     """With a number, a text and a time that no core column is."""
     options = s.options.with_columns(
         x_number=pl.int_range(pl.len()) * 0.5,
-        x_text=pl.lit('भारत, "ऑप्शन"\n=ünï = x y'),
+        x_text=pl.lit('भारत, "ऑप्शन" =ünï = x y'),
         x_time=pl.lit(s.ts),
         x_flag=pl.lit(None, pl.Boolean),
     )

@@ -81,6 +81,17 @@ def registry() -> Callable[..., Registry]:
     return build
 
 
+@pytest.fixture
+def live() -> ProviderSpec:
+    return LIVE
+
+
+@pytest.fixture
+def tape() -> ProviderSpec:
+    """A provider that must be told a file."""
+    return TAPE
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)

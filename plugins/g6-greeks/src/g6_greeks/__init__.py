@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from g6core import AnalyticSpec, hookimpl
 from g6_greeks.settings import GreeksSettings
+from g6core import AnalyticSpec, hookimpl
 
 if TYPE_CHECKING:
     from g6core import Analytic

@@ -96,6 +96,10 @@ def _arrays(*values: Value) -> list[Floats]:
     return [np.asarray(v, dtype=np.float64) for v in values]
 
 
+def _full(a: Floats, shape: tuple[int, ...]) -> Floats:
+    return a if a.shape == shape else np.broadcast_to(a, shape)
+
+
 def _side(is_call: Value) -> Floats:
     """+1 for a call, -1 for a put."""
     return np.where(is_call, 1.0, -1.0)
@@ -118,14 +122,14 @@ def _time_value(p: Floats, f: Floats, k: Floats, t: Floats, r: Floats, side: Flo
     if good.all():
         return time_value, status
     # Later lines outrank earlier ones.
-    status[time_value >= bound] = Status.ABOVE_MAXIMUM
-    status[time_value <= 0] = Status.BELOW_INTRINSIC
     for reason, bad in (
+        (Status.ABOVE_MAXIMUM, time_value >= bound),
+        (Status.BELOW_INTRINSIC, time_value <= 0),
         (Status.NON_POSITIVE, np.minimum(p, bound) <= 0),
         (Status.EXPIRED, t <= 0),
         (Status.NAN, ~np.isfinite(p + f + k + t + r)),
     ):
-        status[np.broadcast_to(bad, status.shape)] = reason
+        np.copyto(status, np.uint8(reason), where=bad)
     return np.where(status == Status.OK, time_value, np.nan), status
 
 
@@ -150,7 +154,7 @@ def _tail_series(h: Floats, u: Floats) -> Floats:
     """The same by the odd terms of Taylor's series, with the derivatives Y' = 1 + z Y, Y(n+1) = z Y(n) + n Y(n-1)."""
     even = _tail_ratio(h)
     odd = 1.0 + h * even
-    total, factor = odd, 1.0
+    total, factor = odd, np.ones_like(u)
     for n in (2, 4, 6):
         even = h * odd + (n - 1) * even
         odd = h * even + n * odd
@@ -172,7 +176,7 @@ def _normalised(x: Floats, s: Floats) -> Floats:
 def _total_volatility(time_value: Floats, f: Floats, k: Floats) -> Floats:
     """s such that b(x, s) is the normalised time value: a guess, then Householder's third-order steps to the end."""
     shape = time_value.shape
-    time_value, f, k = (np.broadcast_to(a, shape).ravel() for a in (time_value, f, k))
+    time_value, f, k = (_full(a, shape).ravel() for a in (time_value, f, k))
     ln_root = 0.5 * (np.log(f) + np.log(k))
     x = _moneyness(f, k)
     ln_b = np.log(time_value) - ln_root
@@ -229,7 +233,8 @@ def _guess(x: Floats, ln_b: Floats) -> Floats:
     straddle = distance + 2.0 * np.exp(ln_b)
     normal = straddle * np.interp(ln_b - np.log(straddle), *_NORMAL)
     s = normal * (-x / distance)
-    return s * (1.0 + s * s / 24.0)
+    guess: Floats = s * (1.0 + s * s / 24.0)
+    return guess
 
 
 def _normal_table() -> tuple[Floats, Floats]:

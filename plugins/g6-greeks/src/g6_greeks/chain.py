@@ -14,7 +14,9 @@ from g6_greeks.columns import Indices
 def put_call_ratio(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Floats:
     """Sum over puts / sum over calls; NaN where no put is known, no call is known, or the calls sum to 0."""
     calls, puts = _known_sums(rows, call, amount, expiries)
-    return np.divide(puts, calls, out=np.full(expiries, np.nan), where=calls > 0)
+    ratio = np.full(expiries, np.nan)
+    np.divide(puts, calls, out=ratio, where=calls > 0)
+    return ratio
 
 
 def max_pain(rows: Indices, strike: Floats, call: Bools, oi: Floats, expiries: int) -> Floats:
@@ -28,8 +30,7 @@ def max_pain(rows: Indices, strike: Floats, call: Bools, oi: Floats, expiries: i
     up_to = np.cumsum(np.where(np.isfinite(oi), oi, 0.0))
     counts = np.bincount(rows, minlength=expiries)
     start = np.cumsum(counts) - counts
-    before = np.nan_to_num(calls) + np.nan_to_num(puts)
-    before = np.cumsum(before) - before
+    before = np.concatenate(([0.0], up_to))[start]
     falling = up_to - before[rows] < puts[rows]
     lowest = start + np.bincount(rows, weights=falling, minlength=expiries).astype(np.intp)
     known = calls + puts > 0
@@ -73,6 +74,6 @@ def _known_sums(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Fl
     """Sums per expiry over the known calls and the known puts, shape (2, expiries); NaN where none is known."""
     known = np.isfinite(amount)
     sides = np.where(call, rows, rows + expiries)[known]
-    sums = np.bincount(sides, weights=amount[known], minlength=2 * expiries)
+    sums: Floats = np.bincount(sides, weights=amount[known], minlength=2 * expiries)
     sums[np.bincount(sides, minlength=2 * expiries) == 0] = np.nan
     return sums.reshape(2, expiries)

@@ -1,13 +1,19 @@
-"""Snapshots as arrays and back: an absent value is null in a frame and NaN in an array."""
+"""Snapshots as arrays and back: an absent value is null in a frame and NaN in an array.
+
+A polars expression starts an engine, which for some hundred rows costs more than the work. So the analytics go through
+numpy, and hang their columns on with `hstack`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from g6core import Snapshot
 from g6_greeks.black76 import Bools, Floats
+from g6core import Snapshot
 
 Indices = npt.NDArray[np.intp]
 
@@ -29,14 +35,13 @@ def expiry_rows(snapshot: Snapshot) -> Indices:
     return np.searchsorted(snapshot.expiries["expiry"].to_numpy(), snapshot.options["expiry"].to_numpy())
 
 
-def column(name: str, values: Floats) -> pl.Series:
-    return pl.Series(name, values, nan_to_null=True)
+def columns(named: Mapping[str, Floats]) -> list[pl.Series]:
+    """A series per array, all of one length. One long series is cut up, since it is each new one that costs."""
+    long = pl.Series(np.concatenate(list(named.values())), nan_to_null=True)
+    height = long.len() // len(named)
+    return [long.slice(i * height, height).alias(name) for i, name in enumerate(named)]
 
 
 def words(name: str, vocabulary: npt.NDArray[np.object_], codes: npt.NDArray[np.integer]) -> pl.Series:
     """The word of each code, from a short vocabulary."""
     return pl.Series(name, vocabulary[codes].tolist(), dtype=pl.String)
-
-
-# Each polars expression starts an engine, which at these sizes costs more than the work: hence numpy in between, and
-# `hstack` where a frame gets its new columns.

@@ -3,8 +3,8 @@
 Parity, call - put = D*(forward - strike), makes each strike a witness: with the discount factor D = exp(-rate*t),
 w = strike + (call - put)/D should be the forward. A market that discounts by another factor D' tilts the witnesses by
 1 - D'/D per point of strike, so a line is fitted through (strike, w) and read where it meets w = strike. The fit is
-weighted least squares, reweighted by Tukey's biweight: a witness far off the line, such as one with a stale leg, ends
-with no weight at all (Beaton & Tukey 1974; tuning constant 4.685 and scale from the median of absolute residuals as usual).
+weighted least squares, reweighted by Tukey's biweight (Beaton & Tukey 1974; the usual tuning constant, the scale from the
+median of the absolute residuals): a witness far off the line, such as one with a stale leg, ends with no weight at all.
 """
 
 from __future__ import annotations
@@ -99,4 +99,5 @@ def _median(values: Floats, known: Bools) -> Floats:
     """The (lower) median of the known values of each row, (expiries, 1)."""
     ordered = np.sort(np.where(known, values, np.inf), axis=1)
     middle = (np.add.reduce(known, axis=1, dtype=np.intp) - 1) // 2
-    return ordered[np.arange(middle.size), middle][:, None]
+    median: Floats = ordered[np.arange(middle.size), middle]
+    return median[:, None]

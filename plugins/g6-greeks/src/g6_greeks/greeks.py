@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from g6_greeks.black76 import Floats, Status, iv_greeks
-from g6_greeks.columns import Indices, column, expiry_rows, floats, is_call, words
+from g6_greeks.columns import Indices, columns, expiry_rows, floats, is_call, words
 from g6_greeks.forward import parity_forward
 from g6_greeks.prices import Prices, choose
 from g6_greeks.settings import NSE_RATE, GreeksSettings
@@ -45,22 +45,16 @@ class Greeks(Analytic):
             found |= _to_spot(found, prices.price, forward[rows], t[rows], self.rate)
         reason = np.where((status == Status.NAN) & prices.one_sided, ONE_SIDED, status)
         iv_source = np.where(np.isnan(prices.price), 2, prices.mid)
+        facts = columns({"t": t, "forward": forward})
         return snapshot.replace(
             options=options.hstack(
                 [
-                    *(column(name, values * UNITS.get(name, 1.0)) for name, values in found.items()),
+                    *columns({name: values * UNITS.get(name, 1.0) for name, values in found.items()}),
                     words("iv_source", SOURCES, iv_source),
                     words("iv_reason", REASONS, reason),
                 ]
             ),
-            expiries=expiries.hstack(
-                [
-                    pl.Series("dte", dte),
-                    column("t", t),
-                    column("forward", forward),
-                    words("forward_source", FORWARD_SOURCES, source),
-                ]
-            ),
+            expiries=expiries.hstack([pl.Series("dte", dte), *facts, words("forward_source", FORWARD_SOURCES, source)]),
         )
 
     def _time(self, snapshot: Snapshot) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -78,9 +72,8 @@ class Greeks(Analytic):
         """The forward of each expiry and its place in FORWARD_SOURCES."""
         carried = snapshot.facts.get("spot", np.nan) * np.exp(self.rate * t)
         if self.nse:
-            forward = np.full(t.shape, np.nan)
-        else:
-            forward = parity_forward(rows, strike, prices, np.exp(-self.rate * t))
+            return carried, np.where(np.isfinite(carried), 0, 2)
+        forward = parity_forward(rows, strike, prices, np.exp(-self.rate * t))
         parity = np.isfinite(forward)
         return np.where(parity, forward, carried), np.where(parity, 1, np.where(np.isfinite(carried), 0, 2))
 
