@@ -33,7 +33,14 @@ from g6core.exchange import IST, Calendar
 from g6core.snapshot import EXPIRIES, OPTIONS, conform
 
 START = datetime(2026, 8, 17, 4, 0, tzinfo=UTC)
-INDICES = {"NIFTY": 24_600, "BANKNIFTY": 55_200, "FINNIFTY": 26_100, "MIDCPNIFTY": 12_900, "SENSEX": 80_400, "BANKEX": 61_000}
+INDICES = {
+    "NIFTY": 24_600,
+    "BANKNIFTY": 55_200,
+    "FINNIFTY": 26_100,
+    "MIDCPNIFTY": 12_900,
+    "SENSEX": 80_400,
+    "BANKEX": 61_000,
+}
 CODES = {
     "this_week": date(2026, 8, 18),
     "next_week": date(2026, 8, 25),
@@ -55,18 +62,29 @@ def snapshot(index: str, level: int, ts: datetime, rng: np.random.Generator) -> 
     ).with_columns(symbol=pl.format("{}{}{}{}", pl.lit(index), pl.col("expiry").dt.strftime("%y%b"), "strike", "right"))
     n = options.height
     options = options.with_columns(
-        *(pl.Series(c, np.round(rng.uniform(1, 900, n) * 20) / 20) for c in ("last_price", "average_price", "bid", "ask")),
+        *(
+            pl.Series(c, np.round(rng.uniform(1, 900, n) * 20) / 20)
+            for c in ("last_price", "average_price", "bid", "ask")
+        ),
         *(pl.Series(c, rng.integers(0, 10**7, n)) for c in ("volume", "oi")),
     )
     options = conform(options, OPTIONS, who="bench").with_columns(
         pl.Series(c, rng.uniform(0, 1, n)) for c in columns.GREEKS
     )
     expiries = conform(
-        pl.DataFrame({"expiry": CODES.values(), "codes": [[c] for c in CODES], "atm_strike": float(level), "quoted": 162}),
+        pl.DataFrame(
+            {"expiry": CODES.values(), "codes": [[c] for c in CODES], "atm_strike": float(level), "quoted": 162}
+        ),
         EXPIRIES,
         who="bench",
     ).with_columns(forward=level * rng.uniform(1, 1.01, 4), dte=rng.uniform(1, 60, 4), pcr_oi=rng.uniform(0.5, 2, 4))
-    facts = {"spot": float(level), "open": level - 10.0, "high": level + 99.5, "low": level - 80.25, "close": level - 5.0}
+    facts = {
+        "spot": float(level),
+        "open": level - 10.0,
+        "high": level + 99.5,
+        "low": level - 80.25,
+        "close": level - 5.0,
+    }
     return Snapshot(index, ts, "bench", options, expiries, {**facts, "vix": 13.5})
 
 

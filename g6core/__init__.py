@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "hookimpl": "hookspecs",
+    "Duration": "durations",
     "ProviderSpec": "specs",
     "StrategySpec": "specs",
     "AnalyticSpec": "specs",
@@ -49,6 +50,7 @@ __all__ = [
     "Context",
     "CycleReport",
     "DataError",
+    "Duration",
     "Finding",
     "G6Error",
     "IndexReport",
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
         Spot,
         Strategy,
     )
+    from g6core.durations import Duration
     from g6core.errors import AuthExpired, ConfigError, DataError, G6Error, PluginError, Rejected, Unavailable
     from g6core.hookspecs import hookimpl
     from g6core.snapshot import Snapshot

@@ -58,7 +58,7 @@ class _Chain:
 
 @dataclass
 class _Held:
-    """The selected rows of one index, and everything that follows from them alone. answer: as the strategy gave them."""
+    """The selected rows of one index, and what follows from them alone. answer: as the strategy gave them."""
 
     answer: pl.DataFrame
     selected: pl.DataFrame

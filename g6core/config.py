@@ -14,7 +14,7 @@ from g6core.errors import ConfigError, G6Error, raise_all
 from g6core.layers import Layers
 from g6core.lines import Key
 from g6core.settings import Settings
-from g6core.specs import NoSettings
+from g6core.specs import NoSettings, singular
 from g6core.validation import Table, add_aliases, validated
 
 if TYPE_CHECKING:
@@ -150,10 +150,10 @@ class _Resolution:
         where = self._layers.where((kind, name))
         # A table may be there for a plugin that `--plugins` left out this time, and its name may be near to another's.
         if close and use not in {plugin.name for plugin in installed()}:
-            message = f"no selected plugin brings {_one(kind)} `{use}`"
+            message = f"no selected plugin brings {singular(kind)} `{use}`"
             self._problems.append(ConfigError(message, where=where, hint=f"did you mean `{close[0]}`?"))
         else:
-            self._warnings.append(f"no selected plugin brings {_one(kind)} `{use}`: {where} is left aside")
+            self._warnings.append(f"no selected plugin brings {singular(kind)} `{use}`: {where} is left aside")
         return None
 
     def _use(self, table: Key) -> str | None:
@@ -270,10 +270,6 @@ def _uncertain(indices: Sequence[str], enabled: Sequence[str], layers: Layers) -
         where=where,
         hint=f'`provider = "{enabled[0]}"` in [indices.{indices[0]}], or `enabled = false` in [providers.{enabled[1]}]',
     )
-
-
-def _one(kind: str) -> str:
-    return {"strategies": "strategy", "analytics": "analytic", "alerts": "alert rule"}.get(kind, kind.removesuffix("s"))
 
 
 def _misspelt_variables(layers: Layers) -> Iterator[str]:

@@ -74,7 +74,8 @@ def _register(manager: pluggy.PluginManager, plugin: discovery.Installed) -> Non
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as e:
-        raise _broken(plugin, f"has a hook that g6core does not know: {e}") from e
+        hook = re.search(r"g6_\w+", str(e))
+        raise _broken(plugin, f"has a hook that g6core does not know: `{hook[0] if hook else e}`") from e
 
 
 def _is_unmarked_hook(value: Any) -> bool:

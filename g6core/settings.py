@@ -93,8 +93,9 @@ class JournalSettings(BaseModel):
     model_config = _STRICT
 
     retention: Annotated[Duration | None, BeforeValidator(_forever)] = Field(
-        default=timedelta(days=7),
-        description="recorded days older than this go once every sink has them; `forever` keeps them",
+        default=None,
+        description="recorded days older than this go once every sink has them; `forever`, or not set, keeps them all",
+        examples=["30d"],
     )
     max_size: Bytes | None = Field(
         default=None,

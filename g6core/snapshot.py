@@ -115,7 +115,7 @@ def conform(
             code="bad-frame",
             hint=f"the columns are {', '.join(schema)}",
         )
-    if frame.schema == schema:
+    if list(frame.schema.items()) == list(schema.items()):
         return frame
     known = [
         (pl.col(name) if name in frame.columns else pl.lit(None, dtype=dtype)).cast(dtype).alias(name)

@@ -11,6 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from g6core.components import AlertRule, Analytic, Provider, Sink, Strategy
 
 
+def singular(kind: str) -> str:
+    """One component of a kind, in words: `sinks` are each a sink."""
+    return {"strategies": "strategy", "alerts": "alert rule"}.get(kind, kind.removesuffix("s"))
+
+
 class NoSettings(BaseModel):
     """For components with nothing to set."""
 

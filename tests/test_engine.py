@@ -268,9 +268,7 @@ def test_alerts_are_raised_once_also_across_a_restart(build: Build, tmp_path: Pa
     assert {a.summary for a in again.alerts if a.ts.minute == 2} == {f"before: {START + timedelta(minutes=1)}"}
 
 
-def test_a_rule_that_keeps_failing_is_muted_for_its_index(
-    build: Build, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_rule_that_keeps_failing_is_muted_for_its_index(build: Build, caplog: pytest.LogCaptureFixture) -> None:
     rule = Loud(fails_on="NIFTY")
     engine = build(rules={"loud": rule})
     with caplog.at_level("WARNING", logger="g6"):

@@ -1,16 +1,43 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-G6 = Callable[..., subprocess.CompletedProcess[str]]
+from g6core.cli import main
 
 pytest.importorskip("g6_sim", reason="the plugin g6-sim is not installed")
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+G6 = Callable[..., Done]
+
+
+@pytest.fixture
+def g6(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> G6:
+    """`g6("init", …)` in an empty directory, without a terminal and without anybody's settings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in [name for name in os.environ if name.startswith("G6_")]:
+        monkeypatch.delenv(name)
+
+    def run(*args: str | Path) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            main([str(arg) for arg in args])
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 def test_what_init_writes_is_valid_and_runs_on_the_provider_it_chose(g6: G6, tmp_path: Path) -> None:

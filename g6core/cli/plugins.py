@@ -11,6 +11,7 @@ from g6core.cli.options import json_option, settings_layers
 from g6core.discovery import installed
 from g6core.errors import PluginError
 from g6core.inspection import PluginInfo, inspect
+from g6core.specs import singular
 
 
 @click.command()
@@ -47,7 +48,7 @@ def _list(infos: list[PluginInfo], selected: set[str]) -> None:
     table = Table("plugin", "distribution", "state", "components")
     for info in infos:
         state = "broken" if info.problem else "selected" if info.name in selected else "installed"
-        components = ", ".join(f"{kind.removesuffix('s')} {name}" for kind, name, _ in info.components)
+        components = ", ".join(f"{singular(kind)} {name}" for kind, name, _ in info.components)
         table.add_row(info.name, f"{info.distribution} {info.version}", state, info.problem or components)
     Console().print(table)
 

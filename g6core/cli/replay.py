@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from g6core.cli.options import config_options, data_dir_of
+from g6core.cli.options import config_options, data_dir_of, settings_layers
 from g6core.errors import ConfigError
 
 
@@ -36,7 +36,7 @@ def replay(ctx: click.Context, /, recording: str, out: Path | None, speed: str, 
         config=options["config"],
         plugins=f"replay,{plugins}" if plugins and "replay" not in plugins.split(",") else plugins or "replay",
         data_dir=out or beside,
-        changes=(*options["changes"], f"providers.replay.path={path}"),
+        changes=(*options["changes"], f"providers.replay.path={path}", *_from_the_recording(options["config"])),
         defaults={
             "strategy": {"use": "all"},
             "expiries": ["this_week", "next_week", "this_month", "next_month", "all"],
@@ -46,6 +46,12 @@ def replay(ctx: click.Context, /, recording: str, out: Path | None, speed: str, 
         quiet=options["quiet"],
         verbose=ctx.obj["verbose"],
     ).run()
+
+
+def _from_the_recording(config: Path | None) -> list[str]:
+    """Whatever provider the settings name for an index: here it comes from the recording."""
+    named = settings_layers(config).table("indices")
+    return [f"indices.{index}.provider=replay" for index, table in named.items() if "provider" in table]
 
 
 def _path(recording: str, data_dir: Path) -> Path:

@@ -60,7 +60,7 @@ class ComponentContract:
             component.open(context)
             component.close()
 
-    def test_check_gives_findings(self, build: Callable[[], Component], context: Context) -> None:
+    def test_diagnose_gives_findings(self, build: Callable[[], Component], context: Context) -> None:
         for finding in build().diagnose(context):
             assert isinstance(finding, Finding)
             assert finding.level in LEVELS

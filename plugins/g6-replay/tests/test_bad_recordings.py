@@ -233,7 +233,7 @@ def test_times_with_a_zone_and_without(replay: Replays, chain: Callable[..., Pat
 
 def test_quoted_fields_crlf_and_a_byte_order_mark(replay: Replays, tmp_path: Path) -> None:
     path = tmp_path / "chain.csv"
-    path.write_bytes(f'\ufeff{HEADER}\r\n{GOOD.replace("NIFTY", chr(34) + "NIFTY" + chr(34))}\r\n'.encode())
+    path.write_bytes(f"\ufeff{HEADER}\r\n{GOOD.replace('NIFTY', chr(34) + 'NIFTY' + chr(34))}\r\n".encode())
     assert replay(path).board("NIFTY").select("last_price", "volume").row(0) == (101.5, 6500)
     path.write_bytes(f"\ufeff{HEADER}\r\n{GOOD}\r\n".encode())
     assert replay(path).board("NIFTY").select("last_price", "volume").row(0) == (101.5, 6500)
@@ -274,7 +274,7 @@ def test_a_parquet_file_in_its_own_types(replay: Replays, tmp_path: Path) -> Non
 def test_doctor_tells_what_is_in_a_recording_and_what_is_wrong(
     g6_context: Context, chain: Callable[..., Path], tmp_path: Path
 ) -> None:
-    found = list(Replay(Settings(path=chain(GOOD, GOOD.replace("CE", "XX")))).check(g6_context))
+    found = list(Replay(Settings(path=chain(GOOD, GOOD.replace("CE", "XX")))).diagnose(g6_context))
     assert [f.level for f in found] == ["ok", "warning"]
     assert "NIFTY, 1 instants, 2026-08-18 09:15:00 to 2026-08-18 09:15:00 IST" in found[0].message
-    assert [f.level for f in Replay(Settings(path=tmp_path / "no.csv")).check(g6_context)] == ["error"]
+    assert [f.level for f in Replay(Settings(path=tmp_path / "no.csv")).diagnose(g6_context)] == ["error"]

@@ -34,9 +34,7 @@ def listed(path: Path) -> set[tuple[str, date, int]]:
         ("2026-03-24", "nse_bhavcopy_udiff/fo_index_2026-03-24.csv.gz"),
     ],
 )
-def test_the_table_never_contradicts_a_recorded_listing(
-    recorded: Callable[[str], Path], seen: str, name: str
-) -> None:
+def test_the_table_never_contradicts_a_recorded_listing(recorded: Callable[[str], Path], seen: str, name: str) -> None:
     rows = listed(recorded(name))
     day = date.fromisoformat(seen)
     answers = [(row, lot_size(row[0], day, row[1])) for row in rows]

@@ -6,10 +6,11 @@ Absent is an empty cell. Floats stand in the shortest form that reads back as th
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
 
+import numpy as np
 import polars as pl
 
 from g6_csv import columns
@@ -29,17 +30,17 @@ Place = tuple[str, int | None] | str
 
 def wide(snapshots: Sequence[Snapshot], settings: Settings) -> Iterator[tuple[int, Place, bytes]]:
     """A line per strike with at least one leg, of which snapshot it is, and where it belongs."""
-    leg = columns.leg(settings.bid_ask)
-    rows = _pair(_stack(snapshots, [*leg, *settings.extra]), settings)
+    leg = [*columns.leg(settings.bid_ask), *settings.extra]
+    rows = _described(snapshots, _paired(_stacked(snapshots, leg), leg))
     places = zip(rows["expiry_code"].to_list(), rows["offset"].to_list(), strict=True)
-    return zip(rows["n"].to_list(), places, _lines(rows.select(settings.header)), strict=True)
+    return zip(rows["n"].to_list(), places, _lines(rows[list(settings.header)]), strict=True)
 
 
 def day(snapshots: Sequence[Snapshot], settings: Settings) -> Iterator[tuple[int, Place, bytes]]:
     """A line per contract, and of which snapshot it is."""
     given = {"timestamp", "index", "spot", *CONTRACT, *EXPIRY}
-    rows = _stack(snapshots, [name for name in settings.header if name not in given])
-    return zip(rows["n"].to_list(), repeat("day"), _lines(rows.select(settings.header)), strict=False)
+    rows = _described(snapshots, _stacked(snapshots, [name for name in settings.header if name not in given]))
+    return zip(rows["n"].to_list(), repeat("day"), _lines(rows[list(settings.header)]), strict=False)
 
 
 def overview(snapshot: Snapshot) -> bytes:
@@ -73,14 +74,14 @@ def timestamp(ts: datetime) -> str:
     return ts.astimezone(IST).isoformat()
 
 
-def _stack(snapshots: Sequence[Snapshot], wanted: Sequence[str]) -> pl.DataFrame:
-    """The options of all snapshots under one another.
+def _stacked(snapshots: Sequence[Snapshot], wanted: Sequence[str]) -> pl.DataFrame:
+    """The options of all snapshots under one another, with `n` (which snapshot) and the `wanted` columns."""
+    return _concat([s.options for s in snapshots], [*CONTRACT, *(name for name in wanted if name not in CONTRACT)])
 
-    With `n` (which snapshot), `timestamp`, `index`, `spot`, what their expiry says, and the `wanted` columns, null where
-    a snapshot has no such column.
-    """
-    options = _concat((s.options for s in snapshots), [*CONTRACT, *(name for name in wanted if name not in CONTRACT)])
-    expiries = _concat((s.expiries for s in snapshots), EXPIRY)
+
+def _described(snapshots: Sequence[Snapshot], rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with what their snapshot and its expiry say."""
+    expiries = _concat([s.expiries for s in snapshots], EXPIRY)
     facts = pl.DataFrame(
         {
             "timestamp": [timestamp(s.ts) for s in snapshots],
@@ -89,37 +90,40 @@ def _stack(snapshots: Sequence[Snapshot], wanted: Sequence[str]) -> pl.DataFrame
         },
         schema_overrides={"spot": pl.Float64},
     )
-    rows = options.join(expiries, on=["n", "expiry"], how="left", maintain_order="left")
+    rows = rows.join(expiries, on=["n", "expiry"], how="left", maintain_order="left")
     return rows.hstack(facts[rows["n"]])
 
 
-def _concat(frames: Iterable[pl.DataFrame], names: Sequence[str]) -> pl.DataFrame:
-    parts = [
-        frame.select(pl.lit(n, pl.UInt32).alias("n"), *(name for name in names if name in frame.columns))
-        for n, frame in enumerate(frames)
-    ]
-    stacked = pl.concat(parts, how="diagonal_relaxed")
-    return stacked.with_columns(pl.lit(None, pl.Float64).alias(c) for c in names if c not in stacked.columns)
+def _concat(frames: Sequence[pl.DataFrame], names: Sequence[str]) -> pl.DataFrame:
+    """The named columns of all frames, null where a frame has no such column, and `n`: which frame."""
+    parts = [frame[[name for name in names if name in frame.columns]] for frame in frames]
+    rows = pl.concat(parts, how="diagonal_relaxed")
+    n = np.repeat(np.arange(len(parts), dtype=np.uint32), [part.height for part in parts])
+    absent = [pl.lit(None, pl.Float64).alias(name) for name in names if name not in rows.columns]
+    return rows.with_columns(pl.Series("n", n), *absent)
 
 
-def _pair(rows: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def _paired(options: pl.DataFrame, leg: Sequence[str]) -> pl.DataFrame:
     """Calls and puts of one strike in one row; a strike with one leg keeps its row.
 
-    The rows come sorted by expiry, strike, right: a put belongs to the call just before it or to none.
+    The options come sorted by expiry, strike, right: a put belongs to the call just before it or to none.
     """
-    right = pl.col("right")
+    right, here = pl.col("right"), pl.int_range(pl.len(), dtype=pl.UInt32)
     same = pl.all_horizontal(pl.col(key) == pl.col(key).shift(1) for key in ("n", "expiry", "strike"))
     second = ((right == "PE") & (right.shift(1) == "CE") & same).fill_null(False)
-    rows = rows.with_columns(second=second, paired=second.shift(-1, fill_value=False))
-
-    def leg(name: str) -> list[pl.Expr]:
-        value = pl.col(name)
-        put = pl.when(right == "PE").then(value).when("paired").then(value.shift(-1))
-        return [pl.when(right == "CE").then(value).alias(f"call_{name}"), put.alias(f"put_{name}")]
-
-    legs = [expr for name in (*columns.leg(settings.bid_ask), *settings.extra) for expr in leg(name)]
-    straddle = (pl.col("call_last_price") + pl.col("put_last_price")).round(NOISE)
-    return rows.select("n", "second", *columns.ROW, *legs).filter(~pl.col("second")).with_columns(straddle_price=straddle)
+    has_second = second.shift(-1, fill_value=False)
+    at = options.select(
+        first=here,
+        call=pl.when(right == "CE").then(here),
+        put=pl.when(right == "PE").then(here).when(has_second).then(here + 1),
+        second=second,
+    ).filter(~pl.col("second"))
+    sides = [
+        options.select(pl.col(leg).gather(at[side]).name.prefix(f"{side}_")) for side in ("call", "put")
+    ]
+    rows = pl.concat([options[["n", *CONTRACT]][at["first"]], *sides], how="horizontal")
+    straddle = (rows["call_last_price"] + rows["put_last_price"]).round(NOISE)
+    return rows.hstack([straddle.alias("straddle_price")])
 
 
 def _lines(rows: pl.DataFrame) -> list[bytes]:
@@ -127,12 +131,12 @@ def _lines(rows: pl.DataFrame) -> list[bytes]:
 
     Raises Rejected (`csv-newline`) for a text with a line break in it, which would tear its row.
     """
-    zoned = [name for name, dtype in rows.schema.items() if dtype == pl.Datetime]
+    times = [pl.col(name).dt.convert_time_zone(IST.key) for name, dtype in rows.schema.items() if dtype == pl.Datetime]
     buffer = io.BytesIO()
-    rows.with_columns(pl.col(zoned).dt.convert_time_zone(IST.key)).write_csv(
-        buffer, include_header=False, datetime_format=TIME
-    )
+    rows.with_columns(times).write_csv(buffer, include_header=False, datetime_format=TIME)
     lines = buffer.getvalue().splitlines(keepends=True)
     if len(lines) != rows.height:
-        raise Rejected("a text in the options has a line break, which no row of a CSV file can hold", code="csv-newline")
+        raise Rejected(
+            "a text in the options has a line break, which no row of a CSV file can hold", code="csv-newline"
+        )
     return lines

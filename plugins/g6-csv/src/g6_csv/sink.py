@@ -46,11 +46,13 @@ class CsvSink(Sink):
         self._descriptors.close_all()
         self._days.clear()
 
-    def check(self, context: Context) -> Iterable[Finding]:
+    def diagnose(self, context: Context) -> Iterable[Finding]:
         root = self._directory(context)
         nearest = next(p for p in (root, *root.absolute().parents) if p.exists())
         if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-            yield Finding("error", f"cannot write CSV files to {root}", f"make {nearest} writable, or set another `dir`")
+            yield Finding(
+                "error", f"cannot write CSV files to {root}", f"make {nearest} writable, or set another `dir`"
+            )
         if descriptor_limit() < MOST:
             message = f"CSV files beyond {descriptor_limit()} are opened anew for each row"
             yield Finding("warning", message, f"raise the limit of open files: `ulimit -n {2 * MOST}`")

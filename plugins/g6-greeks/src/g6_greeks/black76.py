@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx, ndtr  # type: ignore[import-untyped]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -219,7 +219,8 @@ def _householder(x: Floats, s: Floats, target: Floats, high: Bools) -> Floats:
     third = c3 - (3.0 * c2 - 2.0 * per_q) * per_q
     step = newton * (1.0 + 0.5 * second * newton) / (1.0 + newton * (second + third * newton / 6.0))
     step = np.where(step * newton > 0.0, step, newton)
-    return np.minimum(np.maximum(step, -u), 0.5 + s)
+    bounded: Floats = np.minimum(np.maximum(step, -u), 0.5 + s)
+    return bounded
 
 
 def _guess(x: Floats, ln_b: Floats) -> Floats:

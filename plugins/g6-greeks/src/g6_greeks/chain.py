@@ -74,6 +74,6 @@ def _known_sums(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Fl
     """Sums per expiry over the known calls and the known puts, shape (2, expiries); NaN where none is known."""
     known = np.isfinite(amount)
     sides = np.where(call, rows, rows + expiries)[known]
-    sums: Floats = np.bincount(sides, weights=amount[known], minlength=2 * expiries)
+    sums = np.bincount(sides, weights=amount[known], minlength=2 * expiries).astype(np.float64, copy=False)
     sums[np.bincount(sides, minlength=2 * expiries) == 0] = np.nan
     return sums.reshape(2, expiries)

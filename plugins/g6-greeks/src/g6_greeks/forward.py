@@ -3,8 +3,8 @@
 Parity, call - put = D*(forward - strike), makes each strike a witness: with the discount factor D = exp(-rate*t),
 w = strike + (call - put)/D should be the forward. A market that discounts by another factor D' tilts the witnesses by
 1 - D'/D per point of strike, so a line is fitted through (strike, w) and read where it meets w = strike. The fit is
-weighted least squares, reweighted by Tukey's biweight (Beaton & Tukey 1974; the usual tuning constant, the scale from the
-median of the absolute residuals): a witness far off the line, such as one with a stale leg, ends with no weight at all.
+weighted least squares, reweighted by Tukey's biweight (Beaton & Tukey 1974; the usual tuning constant, the scale from
+the median of the absolute residuals): a witness far off the line, such as one with a stale leg, ends with no weight.
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ FEWEST = 3
 TICK = 0.05
 """Rupees. A spread below a tick says no more than one tick does, and no line is known better than that."""
 
+STEEPEST = 0.25
+"""No market discounts so differently; prices that say so do not keep parity, and show no forward."""
+
 ROUNDS = 2
 TUKEY = 4.685
 SIGMA_PER_MAD = 1.4826
 
 
 def parity_forward(rows: Indices, strike: Floats, prices: Prices, discount: Floats) -> Floats:
-    """The forward of each expiry, shape (expiries,); NaN where fewer than three strikes have both legs.
+    """The forward of each expiry, shape (expiries,); NaN where fewer than three strikes have both legs,
+    or where these do not keep parity.
 
     rows: the expiry of each option, ascending; strike ascending within it, call before put. discount: per expiry.
     """
@@ -82,7 +86,8 @@ def _fit(k: Floats, witness: Floats, trust: Floats) -> Floats:
         weight = trust * np.square(np.maximum(1.0 - np.square(residual / (TUKEY * scale)), 0.0))
         level, tilt = _weighted_line(x, y, weight / np.add.reduce(weight, axis=1, keepdims=True))
         line = level + tilt * x
-    return (middle + level / (1.0 - tilt))[:, 0]
+    believable = np.where(np.abs(tilt) < STEEPEST, tilt, np.nan)
+    return (middle + level / (1.0 - believable))[:, 0]
 
 
 def _weighted_line(x: Floats, y: Floats, share: Floats) -> tuple[Floats, Floats]:

@@ -202,9 +202,7 @@ def _identified(frame: pl.DataFrame, settings: Settings, tally: Tally) -> pl.Dat
     default = pl.lit(settings.exchange) if settings.exchange else listed
     strike = pl.col("strike").cast(pl.String).str.strip_suffix(".0")
     name = pl.concat_str("index", pl.col("expiry").dt.to_string("%Y-%m-%d"), strike, "right", separator=" ")
-    return frame.with_columns(
-        exchange=pl.coalesce(*own["exchange"], default), symbol=pl.coalesce(*own["symbol"], name)
-    )
+    return frame.with_columns(exchange=pl.coalesce(*own["exchange"], default), symbol=pl.coalesce(*own["symbol"], name))
 
 
 def _once(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:

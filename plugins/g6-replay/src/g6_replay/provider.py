@@ -33,7 +33,7 @@ class Replay(Provider):
             self._loaded.close()
             self._loaded = None
 
-    def check(self, context: Context) -> Iterable[Finding]:
+    def diagnose(self, context: Context) -> Iterable[Finding]:
         try:
             recording = self._recording
         except G6Error as e:

@@ -57,7 +57,7 @@ class Settings(BaseModel):
         None, description="column names, formats and units of a known kind of file; found by the header when not set"
     )
     columns: dict[str, str] = Field(
-        default_factory=dict, description="our column names and the file's: `{ last_price = \"ltp\" }`"
+        default_factory=dict, description='our column names and the file\'s: `{ last_price = "ltp" }`'
     )
     timestamp_format: str | None = Field(
         None, description="strftime pattern of the file's times; ISO 8601 when not set", examples=["%Y%m%d%H%M"]
