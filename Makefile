@@ -2,11 +2,15 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+USABLE := $(VENV)/.usable
 READY  := $(VENV)/.ready
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: demo test lint bench clean
 
-demo: $(READY)
+demo: $(USABLE)
 	$(BIN)/g6 demo
 
 test: $(READY)
@@ -22,13 +26,20 @@ bench: $(READY)
 	$(BIN)/python bench/csv_rows.py
 	$(BIN)/python bench/startup.py
 
-$(READY): pyproject.toml requirements-dev.txt $(wildcard plugins/*/pyproject.toml)
+# setuptools comes first, so that the packages need no build environment each.
+$(USABLE): $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "G6 needs Python 3.11 or later; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
-	@touch $(READY)
+	@echo "installing G6 into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install "setuptools>=77"
+	@$(PIP) install --no-build-isolation $(patsubst %/pyproject.toml,-e %,$(patsubst pyproject.toml,-e .,$(PROJECTS)))
+	@touch $@
+
+$(READY): $(USABLE) requirements-dev.txt
+	@echo "installing what the tests need"
+	@$(PIP) install --no-build-isolation -r requirements-dev.txt
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info plugins/*/src/*.egg-info

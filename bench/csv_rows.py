@@ -1,10 +1,10 @@
 """The same snapshots written as CSV by three writers: rows per second, each writer in a directory of its own.
 
-    python bench/csv_rows.py [--cycles 20]
+    python bench/csv_rows.py [--cycles 10]
 
-A cycle is 6 indices x 81 strikes x 4 expiries = 3,888 options, which go to 1,944 files of one row each, and a row in each of
-6 overview files. Files are created before the clock starts; the writers take turns cycle by cycle, so that a busy machine
-slows all of them alike; medians are shown.
+A cycle is 6 indices x 81 strikes x 4 expiries = 3,888 options: a row in each of 1,944 files, and in each of 6 overviews.
+The files are created before the clock starts; the writers take turns cycle by cycle, so that a busy machine slows all of
+them alike; medians are shown.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def same_tree(root: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--cycles", type=int, default=20)
+    parser.add_argument("--cycles", type=int, default=10)
     cycles = parser.parse_args().cycles
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

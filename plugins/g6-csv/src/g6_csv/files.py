@@ -1,7 +1,7 @@
 """Append-only CSV files that survive a killed process, a full disk and a second delivery.
 
-A file is looked at once, when it is first used: a torn last line is cut off and its latest timestamp noted. From then on
-later rows are appended blindly, and only a row that is not later makes the file be read again.
+A file is looked at once, when it is first used: a torn last line is cut off and its latest timestamp noted. From then
+on later rows are appended blindly, and only a row that is not later makes the file be read again.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Table:
                 lines = self._missing(lines)
             if lines:
                 self._write(b"".join(lines))
-                self._last = max(self._last, _timestamp(lines[-1]))
+                last = _timestamp(lines[-1])
+                if last > self._last:
+                    self._last = last
         except OSError as e:
             self.close()
             raise unavailable(e, self._first) from e

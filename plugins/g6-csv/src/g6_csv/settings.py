@@ -20,7 +20,7 @@ class Settings(BaseModel):
     )
     layout: Literal["wide", "day"] = Field(
         "wide",
-        description="wide: a file per expiry code and offset, both legs in a row; day: a file per index, a row per contract",
+        description="wide: a file per expiry code and offset, both legs in a row; day: one file, a row per contract",
     )
     bid_ask: bool = Field(True, description="write the columns of bid and ask")
     extra: list[str] = Field(

@@ -76,7 +76,10 @@ class CsvSink(Sink):
             table = tables[n].get(place)
             if table is None:
                 table = tables[n][place] = self._table(*days[n], place)
-            lines.setdefault(table, []).append(line)
+            if table in lines:
+                lines[table].append(line)
+            else:
+                lines[table] = [line]
         return lines
 
     def _encoded(self, snapshots: Sequence[Snapshot]) -> Iterator[tuple[int, Place, bytes]]:

@@ -78,7 +78,8 @@ def greeks(forward: Value, strike: Value, t: Value, rate: Value, iv: Value, is_c
     value = price(forward, strike, t, rate, iv, is_call)
     (f, k, t_, r, sigma), side = _arrays(forward, strike, t, rate, iv), _side(is_call)
     with np.errstate(all="ignore"):
-        return _greeks(value, f, k, t_, r, np.where((sigma > 0) & (t_ > 0), sigma, np.nan), side)
+        known = np.isfinite(value) & (sigma > 0) & (t_ > 0)
+        return _greeks(value, f, k, t_, r, np.where(known, sigma, np.nan), side)
 
 
 def iv_greeks(

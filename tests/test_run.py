@@ -1,0 +1,226 @@
+"""`g6 run` and `g6 replay` as a user types them: what is on disk afterwards, and is it right?"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import polars as pl
+import pytest
+
+from g6core import journal
+from g6core.snapshot import Snapshot
+
+Run = Callable[..., CompletedProcess[str]]
+Env = Callable[..., dict[str, str]]
+
+GREEKS = ("iv", "delta", "gamma", "theta", "vega", "rho")
+LEG = ("symbol", "last_price", "average_price", "bid", "ask", "volume", "oi", *GREEKS)
+OPTIONS_HEADER = [
+    *"timestamp,index,expiry_code,expiry,offset,strike,atm_strike,spot,forward,dte".split(","),
+    *(f"call_{name}" for name in LEG),
+    *(f"put_{name}" for name in LEG),
+    "straddle_price",
+]
+OVERVIEW_HEADER = (
+    "timestamp,index,spot,open,high,low,close,day_width,vix,pcr_this_week,pcr_next_week,pcr_this_month,pcr_next_month,"
+    "expiries_expected,expiries_collected,expected_mask,collected_mask,missing_mask"
+).split(",")
+
+
+def stored(data_dir: Path) -> list[Snapshot]:
+    return [s for path in journal.days(data_dir) for _, s in journal.read_day(path)]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as f:
+        return list(csv.DictReader(f))
+
+
+@pytest.fixture
+def three_cycles(g6: Run, tmp_path: Path) -> Path:
+    result = g6("run", "--plugins", "sim,greeks,csv", "--cycles", "3", "--interval", "1s", "--data-dir", "D")
+    assert result.returncode == 0, result.stderr
+    assert all("SIMULATED" in line for line in result.stdout.splitlines())
+    return tmp_path / "D"
+
+
+def test_three_cycles_are_three_timestamps_in_the_tree(three_cycles: Path) -> None:
+    tree = three_cycles / "g6_data"
+    (atm,) = (tree / "options" / "NIFTY" / "this_week" / "0").glob("*.csv")
+    rows = rows_of(atm)
+    assert list(rows[0]) == OPTIONS_HEADER
+    assert len({row["timestamp"] for row in rows}) == 3
+    assert all(row["timestamp"].endswith("+05:30") for row in rows)
+    (overview,) = (tree / "overview" / "BANKNIFTY").glob("*.csv")
+    rows = rows_of(overview)
+    assert list(rows[0]) == OVERVIEW_HEADER
+    assert len({row["timestamp"] for row in rows}) == 3
+    # BANKNIFTY lists no weeklies: two monthlies are expected and there.
+    assert {(row["expected_mask"], row["collected_mask"], row["missing_mask"]) for row in rows} == {("12", "12", "0")}
+    assert {row["pcr_this_week"] for row in rows} == {""}
+    assert all(float(row["pcr_this_month"]) > 0 for row in rows)
+    offsets = {place.name for place in (tree / "options" / "NIFTY" / "this_week").iterdir()}
+    assert offsets == {str(n) for n in range(-10, 11)}
+
+
+def test_a_contract_of_two_codes_stands_in_the_tree_once(three_cycles: Path) -> None:
+    seen = [
+        (row["index"], row["timestamp"], row["expiry"], row["strike"])
+        for path in (three_cycles / "g6_data" / "options").rglob("*.csv")
+        for row in rows_of(path)
+    ]
+    assert len(seen) == len(set(seen))
+
+
+def test_the_recorded_volatility_is_the_simulators(tmp_path: Path, clean_env: Env) -> None:
+    """Without tick rounding, a vega away from nothing: 1e-6, at a fixed instant with every index."""
+    from g6_sim import Settings as SimSettings
+    from g6_sim.provider import Sim
+
+    from g6core.assembly import assemble
+    from g6core.components import Context
+    from g6core.config import resolve
+    from g6core.engine import Engine
+    from g6core.layers import read
+    from g6core.registry import Registry
+    from g6core.testing import ManualClock
+
+    instant = datetime.fromisoformat("2026-11-20T05:00:00+00:00")
+    overrides = {
+        "plugins": ["sim", "greeks"],
+        "data_dir": str(tmp_path),
+        "providers": {"sim": {"tick_rounding": False}},
+    }
+    layers = read(None, overrides, {})
+    registry = Registry.load(layers.plugins)
+    engine = Engine(assemble(resolve(layers, registry), registry), ManualClock(instant))
+    engine.start()
+    engine.cycle(instant)
+    engine.stop()
+    twin = Sim(SimSettings(tick_rounding=False))
+    twin.open(Context(tmp_path, ManualClock(instant), engine.calendar))
+    compared = 0
+    for s in stored(tmp_path):
+        twin.contracts(s.index)
+        truth = twin.truth(s.options)
+        both = s.options.select("iv", "delta").with_columns(true_iv=truth["iv"])
+        liquid = both.filter(pl.col("iv").is_not_null() & pl.col("delta").abs().is_between(0.02, 0.98))
+        assert liquid.select((pl.col("iv") - pl.col("true_iv")).abs().max()).item() < 1e-6
+        compared += liquid.height
+    assert compared > 300
+
+
+def test_a_recorded_expiry_day_is_replayed_and_agrees_with_the_exchange(
+    g6: Run, shared_data: Path, tmp_path: Path
+) -> None:
+    recording = shared_data / "minute_option_chain" / "NIFTY_2026-08-18.csv.gz"
+    result = g6(
+        "replay", recording, "--plugins", "greeks,csv", "--speed", "max", "--data-dir", "D", "--quiet",
+        "--set", "analytics.greeks.convention=nse",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    snapshots = stored(tmp_path / "D")
+    assert len(snapshots) == 288
+    monthly = pl.concat(
+        s.options.filter((pl.col("expiry") == date(2026, 8, 25)) & pl.col("offset").is_between(-5, 5)).select(
+            "iv", "exchange_iv"
+        )
+        for s in snapshots
+    ).drop_nulls()
+    assert monthly.height > 6000
+    points = monthly.select(((pl.col("iv") - pl.col("exchange_iv")).abs() * 100).median()).item()
+    assert points <= 0.25
+    (atm,) = (tmp_path / "D" / "g6_data" / "options" / "NIFTY" / "this_week" / "0").glob("*.csv")
+    assert len({row["timestamp"] for row in rows_of(atm)}) == 288
+    # Open interest is in contracts in that file and in units here: multiples of the lot of 65.
+    assert all(int(row["call_oi"]) % 65 == 0 for row in rows_of(atm) if row["call_oi"])
+
+
+def test_a_replayed_day_of_the_own_journal_is_the_same_day(g6: Run, three_cycles: Path) -> None:
+    (day,) = journal.days(three_cycles)
+    result = g6("replay", day.stem, "--plugins", "greeks", "--data-dir", "D")
+    assert result.returncode == 0, result.stderr
+    before, after = (sorted(stored(p), key=lambda s: (s.ts, s.index)) for p in (three_cycles, three_cycles / "replay"))
+    assert [(s.index, s.ts) for s in after] == [(s.index, s.ts) for s in before]
+    for was, now in zip(before, after, strict=True):
+        assert now.simulated
+        columns = ["symbol", "last_price", "oi", "iv", "delta"]
+        assert now.options.select(columns).equals(was.options.select(columns))
+    assert "already in the journal" in g6("replay", day.stem, "--plugins", "greeks", "--data-dir", "D").stderr
+
+
+def test_a_signal_ends_the_run_after_its_cycle_with_everything_delivered(tmp_path: Path, clean_env: Env) -> None:
+    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim,csv", "--interval", "200ms"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(3):
+        process.stdout.readline()
+    status = subprocess.run(
+        [sys.executable, "-m", "g6core", "status", "--json"], cwd=tmp_path, env=clean_env(), capture_output=True, text=True
+    )
+    assert status.returncode == 0, status.stderr
+    document = json.loads(status.stdout)
+    assert document["simulated"] is True
+    assert document["pid"] == process.pid
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(30) == 0
+    process.stdout.close()
+    (day,) = journal.days(tmp_path / "data")
+    assert journal.summary(day).lag == {"csv": 0}
+
+
+def test_nothing_runs_is_exit_3(g6: Run) -> None:
+    result = g6("status", "--json")
+    assert result.returncode == 3
+    assert json.loads(result.stdout)["error"]["code"] == "not-running"
+
+
+def test_a_second_recorder_on_the_directory_is_refused_and_the_first_one_goes_on(
+    g6: Run, tmp_path: Path, clean_env: Env
+) -> None:
+    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim", "--interval", "200ms", "--data-dir", "D"]
+    first = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    first.stdout.readline()
+    second = g6("run", "--plugins", "sim", "--once", "--data-dir", "D")
+    assert second.returncode == 3
+    assert second.stderr.startswith(f"error[busy]: another g6 process (pid {first.pid}) records into this directory")
+    assert first.poll() is None
+    first.kill()
+    first.wait()
+    first.stdout.close()
+    # The lock died with its owner.
+    assert g6("run", "--plugins", "sim", "--once", "--data-dir", "D").returncode == 0
+
+
+def test_a_day_without_plugins_is_refused_with_what_to_type(g6: Run) -> None:
+    result = g6("run", "--once")
+    assert result.returncode == 2
+    assert "--plugins" in result.stderr
+
+
+def test_the_demo_shows_a_ladder_and_says_simulated(g6: Run, tmp_path: Path) -> None:
+    began = time.monotonic()
+    result = g6("demo", "--for", "3s")
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - began < 60
+    assert "NIFTY" in result.stdout and "BANKNIFTY" in result.stdout
+    assert "strike" in result.stdout
+    assert result.stdout.count("SIMULATED") >= 2
+    ladder = g6("chain", "NIFTY")
+    assert ladder.returncode == 0
+    assert "SIMULATED" in ladder.stdout
+    as_json = json.loads(g6("chain", "BANKNIFTY", "--json", "--around", "2").stdout)
+    assert as_json["v"] == 1 and as_json["simulated"] is True
+    assert len(as_json["options"]) == 10
+    assert g6("chain", "NIFTY", "--csv").stdout.startswith("index,exchange,symbol")
