@@ -1,8 +1,8 @@
 """The manual is true: its snippets run, its links resolve, and what it says of hooks and files is so.
 
-A page's fenced blocks are followed in order in one directory, as a reader would. `python` runs; with a file name behind
-it, it is saved. `toml` is parsed, and with a file name saved; settings are checked by `g6 config check`. `csv` is saved.
-`sh` runs: lines of `g6`, `pip install -e .` and `pytest`. `text` is there to be looked at.
+A page's fenced blocks are followed in order in one directory, as a reader would. One with a file name behind its
+language is saved under it. `python` without a name runs; `toml` is parsed, and checked by `g6 config check` when it
+selects plugins; `sh` runs: lines of `g6`, `pip install -e .` and `pytest`; `text` is there to be looked at.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Reader:
             case ["g6", *arguments]:
                 self._run([sys.executable, "-m", "g6core", *arguments])
             case ["pytest", *arguments]:
-                self._run([sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *arguments])
+                self._run([sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", *arguments])
             case ["pip", "install", "-e", "."]:
                 self._paths.append(self._pip_install(self.place))
             case other:
@@ -117,7 +117,8 @@ class Reader:
 def hook_signatures() -> Iterator[tuple[str, str]]:
     for node in ast.parse(inspect.getsource(hookspecs)).body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("g6_"):
-            yield node.name, f"{node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns or ast.Constant(None))}"
+            assert node.returns
+            yield node.name, f"{node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}"
 
 
 HOOKS = dict(hook_signatures())

@@ -26,15 +26,12 @@ Env = Callable[..., dict[str, str]]
 GREEKS = ("iv", "delta", "gamma", "theta", "vega", "rho")
 LEG = ("symbol", "last_price", "average_price", "bid", "ask", "volume", "oi", *GREEKS)
 OPTIONS_HEADER = [
-    *"timestamp,index,expiry_code,expiry,offset,strike,atm_strike,spot,forward,dte".split(","),
+    *["timestamp", "index", "expiry_code", "expiry", "offset", "strike", "atm_strike", "spot", "forward", "dte"],
     *(f"call_{name}" for name in LEG),
     *(f"put_{name}" for name in LEG),
     "straddle_price",
 ]
-OVERVIEW_HEADER = (
-    "timestamp,index,spot,open,high,low,close,day_width,vix,pcr_this_week,pcr_next_week,pcr_this_month,pcr_next_month,"
-    "expiries_expected,expiries_collected,expected_mask,collected_mask,missing_mask"
-).split(",")
+OVERVIEW_HEADER = ["timestamp", "index", "spot", "open", "high", "low", "close", "day_width", "vix", "pcr_this_week", "pcr_next_week", "pcr_this_month", "pcr_next_month", "expiries_expected", "expiries_collected", "expected_mask", "collected_mask", "missing_mask"]
 
 
 def stored(data_dir: Path) -> list[Snapshot]:

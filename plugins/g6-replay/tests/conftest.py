@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from g6_replay.provider import Replay
 from g6_replay.settings import Settings
+
 from g6core import Context
 
 SHARED = Path(os.environ.get("G6_SHARED_DATA") or Path(__file__).parents[4] / "shared" / "data")

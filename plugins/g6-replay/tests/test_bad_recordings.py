@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from pydantic import ValidationError
-
 from g6_replay.provider import Replay
 from g6_replay.settings import Settings
+from pydantic import ValidationError
+
 from g6core import ConfigError, Context, DataError, G6Error
 
 Replays = Callable[..., Any]

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from g6_replay.provider import Replay
 from g6_replay.settings import Settings
+
 from g6core import Context, DataError, Snapshot
 from g6core.journal import Journal
 from g6core.snapshot import CONTRACTS, QUOTES

@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from g6_replay.normalise import IST
 from g6_replay.settings import Settings
 from g6_replay.sources import load
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from g6core import DataError
 
 START = datetime(2026, 8, 18, 3, 45, tzinfo=UTC)

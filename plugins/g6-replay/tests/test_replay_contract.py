@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from g6_replay.provider import Replay
 from g6_replay.settings import Settings
+
 from g6core.journal import Journal
 from g6core.testing import ProviderContract, snapshots
 
