@@ -2,9 +2,9 @@
 
     python bench/csv_rows.py [--cycles 10]
 
-A cycle is 6 indices x 81 strikes x 4 expiries = 3,888 options: a row in 1,944 files, and one in each of 6 overviews. The
-files are created before the clock starts; the writers take turns cycle by cycle, so that a busy machine slows all of them
-alike; medians are shown.
+A cycle is 6 indices x 81 strikes x 4 expiries = 3,888 options: a row in each of 1,944 files and of 6 overviews. The
+files are created before the clock starts; the writers take turns cycle by cycle, so that a busy machine slows all of
+them alike; medians are shown.
 """
 
 from __future__ import annotations

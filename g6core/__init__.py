@@ -30,6 +30,14 @@ _HOMES = {
     "IndexReport": "components",
     "CycleReport": "components",
     "Snapshot": "snapshot",
+    "IST": "exchange",
+    "trading_date": "exchange",
+    "Calendar": "exchange",
+    "CONTRACTS": "snapshot",
+    "QUOTES": "snapshot",
+    "conform": "snapshot",
+    "NoSettings": "specs",
+    "read_day": "journal",
     "G6Error": "errors",
     "ConfigError": "errors",
     "PluginError": "errors",
@@ -40,12 +48,16 @@ _HOMES = {
 }
 
 __all__ = [
+    "CONTRACTS",
+    "IST",
+    "QUOTES",
     "Alert",
     "AlertRule",
     "AlertSpec",
     "Analytic",
     "AnalyticSpec",
     "AuthExpired",
+    "Calendar",
     "ConfigError",
     "Context",
     "CycleReport",
@@ -54,6 +66,7 @@ __all__ = [
     "Finding",
     "G6Error",
     "IndexReport",
+    "NoSettings",
     "PluginError",
     "Provider",
     "ProviderSpec",
@@ -66,7 +79,10 @@ __all__ = [
     "StrategySpec",
     "Unavailable",
     "__version__",
+    "conform",
     "hookimpl",
+    "read_day",
+    "trading_date",
 ]
 
 if TYPE_CHECKING:
@@ -85,9 +101,11 @@ if TYPE_CHECKING:
     )
     from g6core.durations import Duration
     from g6core.errors import AuthExpired, ConfigError, DataError, G6Error, PluginError, Rejected, Unavailable
+    from g6core.exchange import IST, Calendar, trading_date
     from g6core.hookspecs import hookimpl
-    from g6core.snapshot import Snapshot
-    from g6core.specs import AlertSpec, AnalyticSpec, ProviderSpec, SinkSpec, StrategySpec
+    from g6core.journal import read_day
+    from g6core.snapshot import CONTRACTS, QUOTES, Snapshot, conform
+    from g6core.specs import AlertSpec, AnalyticSpec, NoSettings, ProviderSpec, SinkSpec, StrategySpec
 
 
 def __getattr__(name: str) -> Any:

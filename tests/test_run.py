@@ -31,7 +31,11 @@ OPTIONS_HEADER = [
     *(f"put_{name}" for name in LEG),
     "straddle_price",
 ]
-OVERVIEW_HEADER = ["timestamp", "index", "spot", "open", "high", "low", "close", "day_width", "vix", "pcr_this_week", "pcr_next_week", "pcr_this_month", "pcr_next_month", "expiries_expected", "expiries_collected", "expected_mask", "collected_mask", "missing_mask"]
+OVERVIEW_HEADER = [
+    *("timestamp", "index", "spot", "open", "high", "low", "close", "day_width", "vix"),
+    *("pcr_this_week", "pcr_next_week", "pcr_this_month", "pcr_next_month"),
+    *("expiries_expected", "expiries_collected", "expected_mask", "collected_mask", "missing_mask"),
+]
 
 
 def stored(data_dir: Path) -> list[Snapshot]:
@@ -157,13 +161,18 @@ def test_a_replayed_day_of_the_own_journal_is_the_same_day(g6: Run, three_cycles
 
 
 def test_a_signal_ends_the_run_after_its_cycle_with_everything_delivered(tmp_path: Path, clean_env: Env) -> None:
-    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim,csv", "--interval", "200ms"]
+    g6 = [sys.executable, "-m", "g6core"]
+    command = [*g6, "run", "--plugins", "sim,csv", "--interval", "200ms"]
     process = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for _ in range(3):
         process.stdout.readline()
     status = subprocess.run(
-        [sys.executable, "-m", "g6core", "status", "--json"], cwd=tmp_path, env=clean_env(), capture_output=True, text=True
+        [sys.executable, "-m", "g6core", "status", "--json"],
+        cwd=tmp_path,
+        env=clean_env(),
+        capture_output=True,
+        text=True,
     )
     assert status.returncode == 0, status.stderr
     document = json.loads(status.stdout)

@@ -31,12 +31,12 @@ def replay(ctx: click.Context, /, recording: str, out: Path | None, speed: str, 
     source = data_dir_of(options["data_dir"])
     path = _path(recording, source)
     beside = source / "replay" if path.parent == (source / "journal").absolute() else source
-    plugins = options["plugins"]
+    plugins, changes = _alone(options["config"], options["plugins"])
     return Session(
         config=options["config"],
-        plugins=f"replay,{plugins}" if plugins and "replay" not in plugins.split(",") else plugins or "replay",
+        plugins=plugins,
         data_dir=out or beside,
-        changes=(*options["changes"], f"providers.replay.path={path}", *_from_the_recording(options["config"])),
+        changes=(*options["changes"], f"providers.replay.path={path}", *changes),
         defaults={
             "strategy": {"use": "all"},
             "expiries": ["this_week", "next_week", "this_month", "next_month", "all"],
@@ -48,10 +48,16 @@ def replay(ctx: click.Context, /, recording: str, out: Path | None, speed: str, 
     ).run()
 
 
-def _from_the_recording(config: Path | None) -> list[str]:
-    """Whatever provider the settings name for an index: here it comes from the recording."""
-    named = settings_layers(config).table("indices")
-    return [f"indices.{index}.provider=replay" for index, table in named.items() if "provider" in table]
+def _alone(config: Path | None, plugins: str | None) -> tuple[str, list[str]]:
+    """The plugins to use, and the changes that leave `replay` as the only provider of every index."""
+    from g6core.registry import Registry
+
+    layers = settings_layers(config, plugins)
+    names = [*layers.plugins, "replay"]
+    others = set(Registry.load(names).of("providers")) | set(layers.table("providers"))
+    changes = [f"providers.{name}.enabled=false" for name in sorted(others - {"replay"})]
+    named = [index for index, table in layers.table("indices").items() if "provider" in table]
+    return ",".join(names), [*changes, *(f"indices.{index}.provider=replay" for index in named)]
 
 
 def _path(recording: str, data_dir: Path) -> Path:

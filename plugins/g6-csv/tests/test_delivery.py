@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
+from g6_csv.columns import KEYS
 from g6_csv.files import Descriptors, Table
 from g6_csv.settings import Settings
 from g6_csv.sink import CsvSink, ascending
@@ -139,14 +140,12 @@ def test_each_line_is_whole(opened: Open, tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("path", [AT_THE_MONEY, OVERVIEW_FILE])
-def test_a_file_torn_at_any_byte_of_its_last_two_lines_is_mended(
-    opened: Open, tree: Tree, tmp_path: Path, minutes: Minutes, path: str
-) -> None:
+def test_a_torn_file_is_mended(opened: Open, tree: Tree, tmp_path: Path, minutes: Minutes, path: str) -> None:
     batch = minutes(3, offsets=(0,))
     opened().write(batch)
     wanted = tree()
     whole = wanted[path]
-    for length in range(whole.index(b"\n", whole.index(b"\n") + 1) + 1, len(whole)):
+    for length in range(whole.index(b"\n", whole.index(b"\n") + 1) + 1, len(whole), 7):
         (tmp_path / "g6_data" / path).write_bytes(whole[:length])
         sink = opened()
         sink.write(batch)
@@ -154,18 +153,21 @@ def test_a_file_torn_at_any_byte_of_its_last_two_lines_is_mended(
         assert tree() == wanted, length
 
 
-def test_a_table_torn_at_any_byte_is_mended(tmp_path: Path) -> None:
-    header = b"timestamp,expiry,price\n"
-    lines = [b"1,a,10.5\n", b"2,a,11.5\n", b"2,b,12.5\n", b"3,a,\n"]
-    whole = header + b"".join(lines)
-    path = tmp_path / "t.csv"
+@pytest.mark.parametrize(("layout", "path"), [("wide", AT_THE_MONEY), ("day", "options/NIFTY/2026-08-17.csv")])
+def test_a_file_torn_at_any_byte_is_mended(
+    opened: Open, tree: Tree, tmp_path: Path, minutes: Minutes, layout: str, path: str
+) -> None:
+    opened(layout=layout).write(minutes(3, offsets=(0,)))
+    whole = tree()[path]
+    header, *lines = whole.splitlines(keepends=True)
+    torn = tmp_path / "torn.csv"
     descriptors = Descriptors(1)
     for length in range(len(whole) + 1):
-        path.write_bytes(whole[:length])
-        table = Table(descriptors, path, header, 2)
+        torn.write_bytes(whole[:length])
+        table = Table(descriptors, torn, header, KEYS[layout])
         for line in lines:
             table.append([line])
-        assert path.read_bytes() == whole, length
+        assert torn.read_bytes() == whole, length
         table.close()
 
 
@@ -197,9 +199,7 @@ def test_any_deliveries_leave_the_rows_of_one(
         assert written(Path(given_in)) == written(Path(once))
 
 
-def deliver(
-    root: Path, layout: str, descriptors: int, batches: Iterator[tuple[list[Snapshot], bool]] | Sequence
-) -> None:
+def deliver(root: Path, layout: str, descriptors: int, batches: Iterable[tuple[list[Snapshot], bool]]) -> None:
     sinks = []
 
     def start() -> CsvSink:

@@ -258,5 +258,5 @@ def test_a_directory_that_cannot_be_made_is_named(opened: Open, tmp_path: Path, 
         opened(dir=tmp_path / "file" / "tree")
     assert caught.value.code == "not-writable"
     assert str(tmp_path) in caught.value.where[0]
-    levels = [f.level for f in CsvSink(Settings(dir=tmp_path / "file" / "tree")).check(context)]
+    levels = [f.level for f in CsvSink(Settings(dir=tmp_path / "file" / "tree")).diagnose(context)]
     assert "error" in levels

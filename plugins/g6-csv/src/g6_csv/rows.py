@@ -15,8 +15,7 @@ import polars as pl
 
 from g6_csv import columns
 from g6_csv.settings import Settings
-from g6core import Rejected, Snapshot
-from g6core.exchange import IST
+from g6core import IST, Rejected, Snapshot
 
 CONTRACT = ["expiry", "strike", "right", "expiry_code", "offset"]
 EXPIRY = ["expiry", "atm_strike", "forward", "dte"]

@@ -13,8 +13,7 @@ from g6_csv import columns, rows
 from g6_csv.files import MOST, Descriptors, Table, descriptor_limit, unavailable
 from g6_csv.rows import Place
 from g6_csv.settings import Settings
-from g6core import Context, Finding, Rejected, Sink, Snapshot
-from g6core.exchange import trading_date
+from g6core import Context, Finding, Rejected, Sink, Snapshot, trading_date
 
 NO_OFFSET = "none"
 """The folder of contracts whose offset is not known, because there was no spot."""

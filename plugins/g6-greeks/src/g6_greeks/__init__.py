@@ -8,8 +8,7 @@ from g6_greeks.settings import GreeksSettings
 from g6core import AnalyticSpec, hookimpl
 
 if TYPE_CHECKING:
-    from g6core import Analytic
-    from g6core.specs import NoSettings
+    from g6core import Analytic, NoSettings
 
 
 @hookimpl

@@ -11,8 +11,7 @@ from g6_greeks.columns import Indices, columns, expiry_rows, floats, is_call, wo
 from g6_greeks.forward import parity_forward
 from g6_greeks.prices import Prices, choose
 from g6_greeks.settings import NSE_RATE, GreeksSettings
-from g6core import Analytic, Snapshot
-from g6core.exchange import trading_date
+from g6core import Analytic, Snapshot, trading_date
 
 YEAR = np.timedelta64(365, "D")
 

@@ -13,9 +13,7 @@ import polars as pl
 from g6_replay.recording import CONTRACT, IST, listing, quote_columns, spots_of
 from g6_replay.tables import empty, unreadable
 from g6_replay.tally import SetAside
-from g6core import Snapshot, Spot
-from g6core.journal import read_day
-from g6core.snapshot import CONTRACTS, QUOTES
+from g6core import CONTRACTS, QUOTES, Snapshot, Spot, read_day
 
 
 class Day:

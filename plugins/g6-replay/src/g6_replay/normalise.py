@@ -15,8 +15,7 @@ import polars as pl
 from g6_replay.lots import in_units, with_lots
 from g6_replay.settings import COUNTS, LEVELS, PRICES, QUANTITIES, TIMES, Settings
 from g6_replay.tally import FILE, LINE, Tally
-from g6core import ConfigError, DataError
-from g6core.snapshot import CONTRACTS, QUOTES
+from g6core import CONTRACTS, QUOTES, ConfigError, DataError
 
 ALIASES = {
     "NIFTY50": "NIFTY",

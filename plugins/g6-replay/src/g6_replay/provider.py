@@ -11,8 +11,7 @@ from g6_replay.recording import CONTRACT, IST, Recording
 from g6_replay.settings import Settings
 from g6_replay.sources import load
 from g6_replay.tally import SetAside
-from g6core import Context, Finding, G6Error, Provider, Spot
-from g6core.snapshot import QUOTES, conform
+from g6core import QUOTES, Context, Finding, G6Error, Provider, Spot, conform
 
 
 class Replay(Provider):

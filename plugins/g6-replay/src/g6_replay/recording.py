@@ -12,8 +12,7 @@ import polars as pl
 
 from g6_replay.settings import LEVELS
 from g6_replay.tally import SetAside
-from g6core import Spot
-from g6core.snapshot import CONTRACTS, QUOTES, conform
+from g6core import CONTRACTS, QUOTES, Spot, conform
 
 IST = ZoneInfo("Asia/Kolkata")
 CONTRACT = ("exchange", "symbol")

@@ -16,7 +16,7 @@ from g6_sim.noise import Floats, Rows, uniform
 from g6_sim.surface import DIVIDEND, RATE, atm_variance, black76, total_variance
 from g6_sim.table import Terms
 from g6_sim.walk import DAY, YEAR
-from g6core.snapshot import QUOTES
+from g6core import QUOTES
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from g6_sim.noise import Floats
 from g6_sim.table import Terms
 from g6_sim.walk import DAY, Walk
-from g6core.exchange import IST
+from g6core import IST
 
 COMMON = 0.85
 """Correlation of each index with the market."""

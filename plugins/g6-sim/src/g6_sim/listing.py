@@ -8,8 +8,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from g6_sim.table import Terms
-from g6core.exchange import Calendar
-from g6core.snapshot import CONTRACTS, conform
+from g6core import CONTRACTS, Calendar, conform
 
 MARGIN = 0.03
 """Strikes reach so far beyond the index level, as a fraction of it, and a year's volatility more.

@@ -14,8 +14,7 @@ from g6_sim.board import Board
 from g6_sim.day import Day, State
 from g6_sim.surface import RATE, atm_variance
 from g6_sim.table import terms
-from g6core import Context, DataError, Provider, Spot
-from g6core.exchange import trading_date
+from g6core import Context, DataError, Provider, Spot, trading_date
 
 if TYPE_CHECKING:
     from g6_sim import Settings
