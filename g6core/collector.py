@@ -7,6 +7,7 @@ long as the strategy selects the same.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from g6core.exchange import Calendar, trading_date
 from g6core.snapshot import CONTRACTS, EXPIRIES, LABELS, QUOTES, UTC_TIME, Snapshot, conform
 from g6core.strikes import with_offsets
 
+log = logging.getLogger("g6.collector")
 ORDER = ("expiry", "strike", "right")
 VIX = "INDIAVIX"
 _MOMENT = timedelta(microseconds=1)
@@ -104,14 +106,13 @@ class Collector:
                 ready[plan.index] = self._select(plan, spots.get(plan.index), now)
             except (DataError, _Skip) as e:
                 results[plan.index] = Raw(None, e.message)
-        for index, options in self._quotes({i: held.selected for i, (held, _, _) in ready.items()}).items():
+        for index, (options, there) in self._quotes({i: held.selected for i, (held, _, _) in ready.items()}).items():
             held, spot, notes = ready[index]
-            facts = _facts(spot, vix, self.provider.simulated)
-            quoted = _quoted(options, held.starts)
-            if not spot and not quoted.any():
+            if not spot and not there.any():
                 results[index] = Raw(None, "the provider gave neither spot nor quote")
                 continue
-            expiries = held.expiries.with_columns(pl.Series("quoted", quoted))
+            expiries = held.expiries.hstack([pl.Series("quoted", np.add.reduceat(there, held.starts))])
+            facts = _facts(spot, vix, self.provider.simulated)
             results[index] = Raw(Snapshot(index, now, self.name, options, expiries, facts), None, notes)
         return results
 
@@ -120,7 +121,11 @@ class Collector:
         level = _number(spot)
         before = self._held.get(plan.index)
         watched = before.selected if before else pl.DataFrame(schema=_SELECTED)
-        answer = plan.strategy.select(chain.contracts, level, trading_date(now), watched)
+        try:
+            answer = plan.strategy.select(chain.contracts, level, trading_date(now), watched)
+        except Exception as e:
+            log.debug("strategy of %s", plan.index, exc_info=True)
+            raise _Skip(f"the strategy failed: {type(e).__name__}: {e}") from e
         if answer.height == 0:
             raise _Skip("the provider gave no spot" if level is None else "the strategy selected no contract")
         notes = () if level is not None else ("the provider gave no spot; strikes are counted from the last one",)
@@ -183,9 +188,10 @@ class Collector:
             pl.Series("expires_at", [chain.closes[day] for day in listed], UTC_TIME),
             code=pl.Series([chain.codes[day][0] for day in listed]),
         )
-        return _Held(answer, selected, conform(expiries, EXPIRIES, who="the core"), starts)
+        return _Held(answer, selected, conform(expiries, EXPIRIES, who="the core").drop("quoted"), starts)
 
-    def _quotes(self, selected: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    def _quotes(self, selected: Mapping[str, pl.DataFrame]) -> dict[str, tuple[pl.DataFrame, np.ndarray]]:
+        """The options of each index, and for each row 1 when it has a quote, else 0."""
         if not selected:
             return {}
         asked = self._contracts_asked(list(selected.values()))
@@ -199,10 +205,13 @@ class Collector:
             )
         except DataError as e:
             raise Unavailable(e.message, code=e.code) from e
+        seen = quotes["last_price"].is_not_null() | quotes["bid"].is_not_null() | quotes["ask"].is_not_null()
+        there = seen.to_numpy().astype(np.int64)
         split, start = {}, 0
         for index, frame in selected.items():
-            split[index] = frame.hstack(quotes.slice(start, frame.height).get_columns())
-            start += frame.height
+            end = start + frame.height
+            split[index] = (frame.hstack(quotes[start:end].get_columns()), there[start:end])
+            start = end
         return split
 
     def _contracts_asked(self, frames: list[pl.DataFrame]) -> pl.DataFrame:
@@ -229,8 +238,3 @@ def _facts(spot: Spot | None, vix: float | None, simulated: bool) -> dict[str, f
         facts |= {"open": spot.open, "high": spot.high, "low": spot.low, "close": spot.close}
     known = {name: value for name, value in facts.items() if value is not None and math.isfinite(value)}
     return known | ({"simulated": 1.0} if simulated else {})
-
-
-def _quoted(options: pl.DataFrame, starts: np.ndarray) -> np.ndarray:
-    there = options["last_price"].is_not_null() | options["bid"].is_not_null() | options["ask"].is_not_null()
-    return np.add.reduceat(there.to_numpy().astype(np.int64), starts)

@@ -310,6 +310,18 @@ def test_a_closed_market_is_not_recorded(build: Build, tmp_path: Path) -> None:
     assert engine.next_open(START.replace(hour=11)) == START.replace(day=18, hour=3, minute=45)
 
 
+def test_a_strategy_that_fails_costs_its_own_index_only(build: Build) -> None:
+    class Picky(All):
+        def select(self, contracts: pl.DataFrame, *rest: Any) -> pl.DataFrame:
+            if contracts["index"][0] == "NIFTY":
+                raise KeyError("no such strike")
+            return super().select(contracts, *rest)
+
+    report = build(strategy=Picky(NoSettings())).cycle(START)
+    assert report.indices["NIFTY"].reason == "the strategy failed: KeyError: 'no such strike'"
+    assert report.indices["BANKNIFTY"].status == "recorded"
+
+
 def test_components_are_opened_once_and_closed_in_reverse(build: Build) -> None:
     events: list[str] = []
 
