@@ -1,4 +1,4 @@
-"""The same snapshots written as CSV by three writers: rows per second, each writer in a directory of its own.
+"""The same snapshots written as CSV by several writers: rows per second, each writer in a directory of its own.
 
     python bench/csv_rows.py [--cycles 10]
 
@@ -30,6 +30,7 @@ from g6_csv.sink import CsvSink
 from g6core import Context, Snapshot
 from g6core.clock import CycleClock
 from g6core.exchange import IST, Calendar
+from g6core.journal import Journal
 from g6core.snapshot import EXPIRIES, OPTIONS, conform
 
 START = datetime(2026, 8, 17, 4, 0, tzinfo=UTC)
@@ -154,14 +155,30 @@ def pandas_frame(frame: pl.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: frame[name].to_numpy() for name in names})
 
 
+def sink(place: Path) -> CsvSink:
+    place.mkdir()
+    opened = CsvSink(Settings())
+    opened.open(Context(place, CycleClock(START), Calendar.load()))
+    return opened
+
+
+def journalled(place: Path) -> Writer:
+    """What the engine does: commit to the journal first."""
+    behind, journal = sink(place), Journal(place, ["csv"])
+
+    def write(snapshots: Sequence[Snapshot]) -> None:
+        journal.append(snapshots)
+        behind.write(snapshots)
+
+    return write
+
+
 def writers(root: Path) -> dict[str, Writer]:
-    sink = CsvSink(Settings())
-    (root / "sink").mkdir()
-    sink.open(Context(root / "sink", CycleClock(START), Calendar.load()))
     return {
         "csv.DictWriter per group": DictWriters(root / "dictwriter").write,
         "pandas per group": Pandas(root / "pandas").write,
-        "g6-csv": sink.write,
+        "g6-csv": sink(root / "sink").write,
+        "the journal, then g6-csv": journalled(root / "journalled"),
     }
 
 

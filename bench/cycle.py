@@ -37,7 +37,7 @@ def engine(place: Path, **changes: object) -> Engine:
 
 
 def measure(cycles: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {"cycle": [], "csv catches up": [], "both": [], "of it sim": []}
+    times: dict[str, list[float]] = {"cycle": [], "csv catches up": [], "both": [], "of it sim and collecting": []}
     with tempfile.TemporaryDirectory() as place:
         machine = engine(Path(place))
         machine.start()

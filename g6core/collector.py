@@ -161,6 +161,8 @@ class Collector:
         if "index" not in listed.columns:
             listed = listed.with_columns(index=pl.lit(plan.index))
         listed = conform(listed, CONTRACTS, who=who, required=("exchange", "symbol", "expiry", "strike", "right"))
+        if listed.is_empty():
+            raise _Skip("the provider lists no contract of it today")
         exchanges = dict(listed.select("expiry", "exchange").unique("expiry").iter_rows())
         closes = {day: self._calendar.closes_at(exchange, day) for day, exchange in exchanges.items()}
         open_still = [day for day, close in closes.items() if close >= now]
