@@ -167,7 +167,8 @@ def journalled(place: Path) -> Writer:
     behind, journal = sink(place), Journal(place, ["csv"])
 
     def write(snapshots: Sequence[Snapshot]) -> None:
-        journal.append(snapshots)
+        encoded = [journal.encode(s) for s in snapshots]
+        journal.append(encoded[0].path, encoded)
         behind.write(snapshots)
 
     return write

@@ -37,7 +37,7 @@ _HOMES = {
     "QUOTES": "snapshot",
     "conform": "snapshot",
     "NoSettings": "specs",
-    "read_day": "journal",
+    "read_day": "days",
     "G6Error": "errors",
     "ConfigError": "errors",
     "PluginError": "errors",
@@ -99,11 +99,11 @@ if TYPE_CHECKING:
         Spot,
         Strategy,
     )
+    from g6core.days import read_day
     from g6core.durations import Duration
     from g6core.errors import AuthExpired, ConfigError, DataError, G6Error, PluginError, Rejected, Unavailable
     from g6core.exchange import IST, Calendar, trading_date
     from g6core.hookspecs import hookimpl
-    from g6core.journal import read_day
     from g6core.snapshot import CONTRACTS, QUOTES, Snapshot, conform
     from g6core.specs import AlertSpec, AnalyticSpec, NoSettings, ProviderSpec, SinkSpec, StrategySpec
 

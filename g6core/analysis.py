@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import graphlib
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from g6core.components import Analytic
-from g6core.errors import ConfigError
+from g6core.errors import ConfigError, DataError
+from g6core.faults import FAULTS, told
 from g6core.snapshot import EXPIRIES, OPTIONS, Snapshot
 
 log = logging.getLogger("g6.analytics")
@@ -79,16 +83,10 @@ def analyse(snapshot: Snapshot, steps: Sequence[Step]) -> tuple[Snapshot, list[s
             _give_up(step, f"skipped, because {failed[missing[0]]} did not give {missing[0]}", failed, notes)
             continue
         try:
-            after = step.analytic.compute(snapshot)
-        except Exception as e:
-            _give_up(step, f"{type(e).__name__}: {e}", failed, notes)
+            snapshot = _extended(snapshot, step.analytic.compute(snapshot), step)
+        except FAULTS as e:
+            _give_up(step, told(e), failed, notes)
             log.debug("analytic %s on %s", step.name, snapshot.index, exc_info=True)
-            continue
-        broken = _breach(step, snapshot, after)
-        if broken:
-            _give_up(step, broken, failed, notes)
-        else:
-            snapshot = after
     return snapshot, notes
 
 
@@ -97,20 +95,38 @@ def _give_up(step: Step, why: str, failed: dict[str, str], notes: list[str]) -> 
     notes.append(f"analytic {step.name}: {why}")
 
 
-def _breach(step: Step, before: Snapshot, after: Snapshot) -> str | None:
-    """What the step did that it may not do, or None."""
-    for table, old, new in (
-        ("options", before.options, after.options),
-        ("expiries", before.expiries, after.expiries),
-    ):
-        if new is old:
-            continue
-        if new.height != old.height:
-            return f"changed the number of rows of {table} from {old.height} to {new.height}"
-        was, now = set(old.columns), set(new.columns)
-        if was - now:
-            return f"removed {table}.{min(was - now)}"
-        undeclared = [column for column in now - was if f"{table}.{column}" not in step.adds]
-        if undeclared:
-            return f"added {table}.{min(undeclared)} without declaring it"
-    return None
+def _extended(before: Snapshot, after: Snapshot, step: Step) -> Snapshot:
+    """What stood before with what the step declared, taken from its answer: so nothing can be overwritten.
+
+    Raises DataError when the answer is no snapshot of the same rows, or lacks or has more than what was declared.
+    """
+    if not isinstance(after, Snapshot):
+        raise DataError(f"gave {type(after).__name__} where a Snapshot belongs", code="analytic-answer")
+    options = _widened(before.options, after.options, "options", ("symbol", "strike"), step)
+    expiries = _widened(before.expiries, after.expiries, "expiries", ("expiry",), step)
+    added = {name: value for name, value in after.facts.items() if name not in before.facts}
+    undeclared = [name for name in added if f"facts.{name}" not in step.adds]
+    if undeclared:
+        raise DataError(f"added facts.{undeclared[0]} without declaring it", code="analytic-answer")
+    # A fact that is no finite number is not known.
+    known = {name: float(value) for name, value in added.items() if value is not None and math.isfinite(value)}
+    return before.replace(options=options, expiries=expiries, facts={**before.facts, **known})
+
+
+def _widened(old: pl.DataFrame, new: pl.DataFrame, table: str, keys: Sequence[str], step: Step) -> pl.DataFrame:
+    if new is old:
+        return old
+    if new.height != old.height:
+        raise DataError(f"changed the rows of {table} from {old.height} to {new.height}", code="analytic-answer")
+    for key in keys:
+        if key not in new.columns or not new[key].equals(old[key]):
+            raise DataError(f"changed {table}.{key}", code="analytic-answer")
+    was = set(old.columns)
+    added = [column for column in new.columns if column not in was]
+    undeclared = [column for column in added if f"{table}.{column}" not in step.adds]
+    if undeclared:
+        raise DataError(f"added {table}.{min(undeclared)} without declaring it", code="analytic-answer")
+    objects = [column for column in added if new.schema[column] == pl.Object]
+    if objects:
+        raise DataError(f"added {table}.{objects[0]}, which holds Python objects", code="analytic-answer")
+    return old.hstack(new[added].get_columns())

@@ -20,6 +20,7 @@ from g6core import expiry
 from g6core.components import Provider, Spot, Strategy
 from g6core.errors import DataError, G6Error, Unavailable
 from g6core.exchange import Calendar, trading_date
+from g6core.faults import FAULTS, told
 from g6core.snapshot import CONTRACTS, EXPIRIES, LABELS, QUOTES, UTC_TIME, Snapshot, conform
 from g6core.strikes import with_offsets
 
@@ -56,6 +57,7 @@ class _Chain:
     contracts: pl.DataFrame
     codes: Mapping[date, Sequence[str]]
     closes: Mapping[date, datetime]
+    notes: tuple[str, ...]
 
 
 @dataclass
@@ -104,8 +106,12 @@ class Collector:
         for plan in plans:
             try:
                 ready[plan.index] = self._select(plan, spots.get(plan.index), now)
-            except (DataError, _Skip) as e:
-                results[plan.index] = Raw(None, e.message)
+            except Unavailable:
+                raise
+            except FAULTS as e:
+                # What is wrong with one index is its own affair; the others are recorded.
+                log.debug("selection of %s", plan.index, exc_info=True)
+                results[plan.index] = Raw(None, told(e))
         for index, (options, there) in self._quotes({i: held.selected for i, (held, _, _) in ready.items()}).items():
             held, spot, notes = ready[index]
             if not spot and not there.any():
@@ -123,12 +129,12 @@ class Collector:
         watched = before.selected if before else pl.DataFrame(schema=_SELECTED)
         try:
             answer = plan.strategy.select(chain.contracts, level, trading_date(now), watched)
-        except Exception as e:
-            log.debug("strategy of %s", plan.index, exc_info=True)
-            raise _Skip(f"the strategy failed: {type(e).__name__}: {e}") from e
-        if answer.height == 0:
+            nothing = answer.height == 0
+        except FAULTS as e:
+            raise _Skip(f"the strategy failed: {told(e)}") from e
+        if nothing:
             raise _Skip("the provider gave no spot" if level is None else "the strategy selected no contract")
-        notes = () if level is not None else ("the provider gave no spot; strikes are counted from the last one",)
+        notes = (*chain.notes, *self._spot_note(plan.index, level))
         if before and answer is before.answer and "offset" in answer.columns:
             return before, spot, notes
         self._levels[plan.index] = level or self._levels.get(plan.index)
@@ -137,6 +143,13 @@ class Collector:
             return before, spot, notes
         self._held[plan.index] = self._hold(answer, selected, chain)
         return self._held[plan.index], spot, notes
+
+    def _spot_note(self, index: str, level: float | None) -> tuple[str, ...]:
+        if level is not None:
+            return ()
+        if self._levels.get(index) is None:
+            return ("the provider gave no spot; the offsets of the strikes are not known",)
+        return ("the provider gave no spot; strikes are counted from the last one",)
 
     def _offset(self, selected: pl.DataFrame, level: float | None, listed: pl.DataFrame) -> pl.DataFrame:
         if "offset" not in selected.columns:
@@ -161,6 +174,7 @@ class Collector:
         if "index" not in listed.columns:
             listed = listed.with_columns(index=pl.lit(plan.index))
         listed = conform(listed, CONTRACTS, who=who, required=("exchange", "symbol", "expiry", "strike", "right"))
+        listed, notes = _sound(listed)
         if listed.is_empty():
             raise _Skip("the provider lists no contract of it today")
         exchanges = dict(listed.select("expiry", "exchange").unique("expiry").iter_rows())
@@ -175,7 +189,7 @@ class Collector:
             schema={"expiry": pl.Date, "expiry_code": pl.String},
         )
         contracts = listed.unique(("exchange", "symbol"), keep="first").join(labels, on="expiry").sort(ORDER)
-        return _Chain(today, contracts, codes, closes)
+        return _Chain(today, contracts, codes, closes, notes)
 
     def _hold(self, answer: pl.DataFrame, selected: pl.DataFrame, chain: _Chain) -> _Held:
         first = selected["expiry"].to_numpy()
@@ -201,10 +215,13 @@ class Collector:
         who = f"provider `{self.name}`, quotes"
         if quotes.height != asked.height:
             raise Unavailable(f"{who}: {quotes.height} rows for {asked.height} contracts", code="bad-frame")
+        if "symbol" in quotes.columns and not quotes["symbol"].equals(asked["symbol"]):
+            raise Unavailable(f"{who}: they stand in another order than the contracts", code="bad-frame")
         try:
-            quotes = conform(quotes.drop(_SELECTED, strict=False), QUOTES, who=who).with_columns(
-                pl.col(pl.Float64).fill_nan(None)
-            )
+            # Before the cast: a whole number that is absent comes as NaN from some libraries.
+            floats = pl.selectors.float()
+            finite = quotes.drop(_SELECTED, strict=False).with_columns(pl.when(floats.is_finite()).then(floats))
+            quotes = conform(finite, QUOTES, who=who)
         except DataError as e:
             raise Unavailable(e.message, code=e.code) from e
         seen = quotes["last_price"].is_not_null() | quotes["bid"].is_not_null() | quotes["ask"].is_not_null()
@@ -229,14 +246,34 @@ class _Skip(G6Error):
     """This index has nothing to record in this cycle."""
 
 
+def _sound(listed: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The contracts that say what they are, and a note of how many do not."""
+    strike = pl.col("strike")
+    keys = ("exchange", "symbol", "expiry", "right")
+    sound = listed.filter(strike.is_finite() & (strike > 0) & pl.all_horizontal(pl.col(keys).is_not_null()))
+    left_out = listed.height - sound.height
+    if not left_out:
+        return listed, ()
+    return sound, (f"{left_out} listed contracts without a proper symbol, expiry, strike or right are left out",)
+
+
+def _finite(value: object) -> float | None:
+    """The number as a float; None when it is absent, not finite, or no number."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _number(spot: Spot | None) -> float | None:
-    last = spot.last if spot else None
-    return last if last is not None and math.isfinite(last) and last > 0 else None
+    last = _finite(spot.last) if spot else None
+    return last if last is not None and last > 0 else None
 
 
 def _facts(spot: Spot | None, vix: float | None, simulated: bool) -> dict[str, float]:
     facts: dict[str, float | None] = {"spot": _number(spot), "vix": vix}
     if spot:
         facts |= {"open": spot.open, "high": spot.high, "low": spot.low, "close": spot.close}
-    known = {name: value for name, value in facts.items() if value is not None and math.isfinite(value)}
+    known = {name: number for name, value in facts.items() if (number := _finite(value)) is not None}
     return known | ({"simulated": 1.0} if simulated else {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from g6core.components import Clock, Context, Sink
-from g6core.errors import G6Error, Rejected, Unavailable
-from g6core.journal import Cursor, Journal
+from g6core.cursor import Cursor
+from g6core.errors import DataError, Rejected, Unavailable
+from g6core.faults import FAULTS, told
+from g6core.journal import Journal
 
 log = logging.getLogger("g6.delivery")
 BATCH = 64
@@ -28,7 +31,7 @@ LONGEST_WAIT = 60.0
 
 @dataclass
 class SinkState:
-    """What a screen shows of one sink. Counts are of this run; lag = snapshots still to be delivered."""
+    """What a screen shows of one sink. Counts are of this run; lag = snapshots of the day that it has still to get."""
 
     written: int = 0
     retried: int = 0
@@ -62,6 +65,8 @@ class SinkRunner:
         self._stopping = False
         self._idle = False
         self._opened = False
+        self._careful = False
+        self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"g6-sink-{name}", daemon=True)
 
     def open(self) -> None:
@@ -70,7 +75,7 @@ class SinkRunner:
             self.sink.open(self._context)
             self._opened = True
         except Unavailable as e:
-            self._complain(e, 1.0)
+            self._complain(e)
 
     def start(self, days: Iterable[Path]) -> None:
         """Begin with the days that may hold something for this sink."""
@@ -86,12 +91,12 @@ class SinkRunner:
             self._wake.notify_all()
 
     def pending(self) -> int:
-        """Snapshots that are not ticked off yet, over all days; asks the journal."""
+        """Snapshots and alerts that are not ticked off yet, over all days; asks the journal."""
         with self._lock:
             days = list(self._days)
         cursor = Cursor(self.name, {})
         try:
-            return sum(cursor.end(path)[0] - cursor.place(path)[0] for path in days)
+            return sum(_left(cursor, path) for path in days)
         finally:
             cursor.close()
 
@@ -117,22 +122,21 @@ class SinkRunner:
             return
         try:
             self.sink.close()
-        except Exception as e:
-            log.warning("sink %s failed while closing: %s", self.name, e)
+        except FAULTS as e:
+            log.warning("sink %s failed while closing: %s", self.name, told(e))
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopping:
             try:
                 self._ensure_open()
                 self._deliver_all()
-                failures, self.state.error = 0, None
+                self._failures, self.state.error = 0, None
                 self._rest()
-            except Exception as e:
-                failures += 1
-                wait = min(LONGEST_WAIT, 0.25 * 2**failures) * random.uniform(0.5, 1.0)
-                self._complain(e, wait)
-                self._sleep(wait)
+            except FAULTS as e:
+                self._failures += 1
+                wait = min(LONGEST_WAIT, 0.25 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+                self._complain(e)
+                self._pause(wait)
         self._cursor.close()
 
     def _ensure_open(self) -> None:
@@ -146,39 +150,57 @@ class SinkRunner:
                 path = self._days[0] if self._days else None
             if path is None:
                 return
-            self._deliver_day(path)
-            with self._lock:
-                # A day stays at the front while more of it came in meanwhile.
-                if self._days and self._days[0] == path and self._cursor.place(path) == self._cursor.end(path):
-                    self._days.popleft()
+            try:
+                place = self._cursor.place(path)
+            except (DataError, sqlite3.DatabaseError) as e:
+                # One bad day must not keep the others from the sink.
+                log.error("sink %s cannot be given %s: %s", self.name, path.name, told(e))
+                self._leave(path)
+                continue
+            self._deliver_day(path, place)
+            if not self._stopping and self._cursor.place(path) == self._cursor.end(path):
+                self._leave(path)
 
-    def _deliver_day(self, path: Path) -> None:
-        done = _Place(path, *self._cursor.place(path))
-        written = _Place(path, done.snapshots, done.alerts)
+    def _leave(self, path: Path) -> None:
+        with self._lock:
+            # While the day was looked at more of it may have come in: then `notify` has put it behind the others.
+            if self._days and self._days[0] == path:
+                self._days.popleft()
+
+    def _deliver_day(self, path: Path, done: tuple[int, int]) -> None:
+        written = _Place(path, *done)
         unacknowledged: deque[tuple[float, int, int]] = deque()
         while not self._stopping:
-            moved = self._write_next(written)
+            self.state.lag = self._cursor.end(path)[0] - written.snapshots
+            # After a failure a sink that acknowledges late gets one batch at a time: a next failure, which starts
+            # again from what is acknowledged, would otherwise undo all that was written in between.
+            moved = not (self._careful and unacknowledged) and self._write_next(written)
             if moved:
                 due = time.monotonic() + self.sink.ack_delay.total_seconds()
                 unacknowledged.append((due, written.snapshots, written.alerts))
             self._tick_off(path, unacknowledged)
-            self.state.lag = self._cursor.end(path)[0] - written.snapshots
-            if not moved and not unacknowledged:
+            if moved:
+                continue
+            if not unacknowledged:
+                self.state.lag = 0
                 return
-            if not moved:
-                self._sleep(min(1.0, max(0.0, unacknowledged[0][0] - time.monotonic())))
+            self._sleep(min(1.0, max(0.0, unacknowledged[0][0] - time.monotonic())))
 
     def _write_next(self, at: _Place) -> bool:
         """Write one batch of snapshots and one of alerts; True when there was something."""
-        snapshots = self._cursor.snapshots(at.path, at.snapshots, BATCH)
-        if snapshots:
-            self._write(at.path, "snapshot", snapshots, self.sink.write)
-            at.snapshots = snapshots[-1][0]
-            self.state.written += len(snapshots)
-        alerts = self._cursor.alerts(at.path, at.alerts, BATCH)
-        if alerts:
-            self._write(at.path, "alert", alerts, self.sink.write_alerts)
-            at.alerts = alerts[-1][0]
+        try:
+            snapshots = self._cursor.snapshots(at.path, at.snapshots, BATCH)
+            if snapshots:
+                self._write(at.path, "snapshot", snapshots, self.sink.write)
+                at.snapshots = snapshots[-1][0]
+                self.state.written += len(snapshots)
+            alerts = self._cursor.alerts(at.path, at.alerts, BATCH)
+            if alerts:
+                self._write(at.path, "alert", alerts, self.sink.write_alerts)
+                at.alerts = alerts[-1][0]
+        except FAULTS:
+            self._careful = True
+            raise
         return bool(snapshots or alerts)
 
     def _write(self, path: Path, kind: str, entries: Sequence[tuple[int, Any]], write: Any) -> None:
@@ -192,9 +214,9 @@ class SinkRunner:
                 self._write(path, kind, [entry], write)
 
     def _set_aside(self, path: Path, kind: str, seq: int, e: Rejected) -> None:
-        self._cursor.set_aside(path, kind, [seq], self._clock.now(), e.message)
-        self.state.rejected += 1
-        log.error("sink %s rejected %s %d of %s: %s", self.name, kind, seq, path.stem, e.message)
+        if self._cursor.set_aside(path, kind, seq, self._clock.now(), e.message):
+            self.state.rejected += 1
+            log.error("sink %s rejected %s %d of %s: %s", self.name, kind, seq, path.stem, e.message)
 
     def _tick_off(self, path: Path, unacknowledged: deque[tuple[float, int, int]]) -> None:
         reached = None
@@ -202,9 +224,10 @@ class SinkRunner:
             reached = unacknowledged.popleft()
         if reached:
             self._cursor.move(path, reached[1], reached[2])
+            self._failures, self._careful = 0, False
 
-    def _complain(self, e: BaseException, wait: float) -> None:
-        text = e.message if isinstance(e, G6Error) else f"{type(e).__name__}: {e}"
+    def _complain(self, e: BaseException) -> None:
+        text = told(e)
         if text != self.state.error:
             log.warning("sink %s: %s; trying again, nothing is lost", self.name, text)
             log.debug("sink %s", self.name, exc_info=e)
@@ -219,6 +242,21 @@ class SinkRunner:
                 self._wake.wait()
 
     def _sleep(self, seconds: float) -> None:
+        """Until something comes in, at the most."""
         with self._wake:
             if not self._stopping and seconds > 0:
                 self._wake.wait(seconds)
+
+    def _pause(self, seconds: float) -> None:
+        """The whole time, whatever comes in; only `stop` ends it."""
+        end = time.monotonic() + seconds
+        with self._wake:
+            while not self._stopping and (left := end - time.monotonic()) > 0:
+                self._wake.wait(left)
+
+
+def _left(cursor: Cursor, path: Path) -> int:
+    try:
+        return sum(end - place for end, place in zip(cursor.end(path), cursor.place(path), strict=True))
+    except (DataError, sqlite3.DatabaseError):
+        return 0

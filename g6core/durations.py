@@ -15,6 +15,7 @@ _UNITS = {
     "s": timedelta(seconds=1),
     "ms": timedelta(milliseconds=1),
 }
+_LONGEST = timedelta(days=3653)
 _PATTERN = r"\d+(\.\d+)?(ms|s|m|h|d)"
 
 
@@ -24,9 +25,12 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"`{text}` is no duration: a number and one of ms, s, m, h, d, such as 15s")
     number, unit = re.split(r"(?<=\d)(?=[a-z])", text.strip())
     try:
-        return float(number) * _UNITS[unit]
-    except OverflowError as e:
-        raise ValueError(f"`{text}` is longer than any calendar") from e
+        duration = float(number) * _UNITS[unit]
+    except OverflowError:
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise ValueError(f"`{text}` is longer than ten years")
+    return duration
 
 
 def format_duration(duration: timedelta) -> str:

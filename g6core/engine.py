@@ -12,17 +12,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from g6core import journal as journals
+from g6core import days
 from g6core.alerting import Rules
 from g6core.analysis import analyse
 from g6core.assembly import Assembly
 from g6core.clock import CycleClock
 from g6core.collector import Collector, Raw
-from g6core.components import Alert, Clock, Context, CycleReport, IndexReport
+from g6core.components import Alert, Clock, Component, Context, CycleReport, IndexReport
+from g6core.days import RULES, Entry
 from g6core.delivery import SinkRunner
-from g6core.errors import ConfigError, G6Error, Unavailable
-from g6core.exchange import Calendar
-from g6core.journal import Entry, Journal
+from g6core.errors import ConfigError, DataError, G6Error, Unavailable
+from g6core.exchange import Calendar, trading_date
+from g6core.faults import FAULTS, told
+from g6core.journal import Encoded, Journal
 from g6core.lock import DirectoryLock
 from g6core.snapshot import Snapshot
 from g6core.source import Source
@@ -47,12 +49,15 @@ class Engine:
         self._cycle_clock = CycleClock(clock.now())
         self._lock = DirectoryLock(self.data_dir)
         self._context = Context(self.data_dir, self._cycle_clock, self.calendar)
-        self._journal = Journal(self.data_dir, list(assembly.sinks), self.settings.journal.max_size)
+        readers = [*assembly.sinks, *([RULES] if assembly.rules else [])]
+        self._journal = Journal(self.data_dir, readers, self.settings.journal.max_size)
         self._rules = Rules(assembly.rules, self._journal)
         self.sources: list[Source] = []
-        self._unsaved: list[Snapshot] = []
-        self._opened: list[object] = []
+        self._unsaved: list[Encoded] = []
+        self._opened: list[Component] = []
         self._last: datetime | None = None
+        self.latest: datetime | None = None
+        """The newest instant that was recorded or tried, over all runs."""
 
     def start(self) -> None:
         """Take the directory, open every component, and let the sinks go on from where they were."""
@@ -60,6 +65,7 @@ class Engine:
         try:
             self._open_components()
             self._refuse_to_mix()
+            self._prune()
             self._start_sinks()
         except BaseException:
             self.stop()
@@ -80,10 +86,17 @@ class Engine:
             reports[index] = self._analyse(raw, snapshots)
         recorded = self._record(snapshots)
         alerts = self._look(recorded)
-        self._mark_doubles(reports, snapshots, recorded)
+        self._mark_unrecorded(reports, snapshots, recorded)
+        self.latest = max(self.latest or now, now)
         report = CycleReport(now, time.perf_counter() - began, reports, alerts)
         self._announce(report)
         return report
+
+    def settle(self, seconds: float) -> None:
+        """Record what a provider still answers within that time."""
+        now = self.clock.now()
+        late = [s for source in self.sources for s in source.settle(now, self.settings.interval, seconds)]
+        self._look(self._record([analyse(snapshot, self.assembly.steps)[0] for snapshot in late]))
 
     def drain(self, seconds: float) -> bool:
         """Let the sinks catch up; False when the time was too short."""
@@ -96,16 +109,23 @@ class Engine:
         for runner in self.runners.values():
             runner.stop(deadline)
         for component in reversed(self._opened):
-            try:
-                component.close()  # type: ignore[attr-defined]
-            except Exception as e:
-                log.warning("%s failed while closing: %s", type(component).__name__, e)
+            _close(component)
         self._opened.clear()
+        for source in self.sources:
+            source.close(max(0.5, deadline - time.monotonic()))
+        self.sources.clear()
         self._journal.close()
         self._lock.release()
 
     def replan(self, assembly: Assembly) -> None:
-        """Go on with other indices, strategies and rules from the next cycle on."""
+        """Go on with other indices, strategies and rules from the next cycle on; the old ones are closed."""
+        parts = _parts(assembly)
+        for part in parts:
+            if part not in self._opened:
+                self._open(part)
+        for part in [part for part in self._opened if part not in parts]:
+            self._opened.remove(part)
+            _close(part)
         self.assembly, self.settings = assembly, assembly.settings
         for source in self.sources:
             source.replan(assembly.plans[source.name])
@@ -141,9 +161,9 @@ class Engine:
 
     def _refuse_to_mix(self) -> None:
         """Simulated and real snapshots in one directory could never be told apart in a CSV file."""
-        newest = journals.days(self.data_dir)[-1:]
+        newest = days.days(self.data_dir)[-1:]
         simulated = {p.simulated for p in self.assembly.providers.values()}
-        stored = {journals.is_simulated(path) for path in newest} - {None}
+        stored = {days.is_simulated(path) for path in newest} - {None}
         if stored and simulated and stored != simulated:
             raise ConfigError(
                 f"{self.data_dir} holds {'simulated' if True in stored else 'real'} records, "
@@ -156,25 +176,29 @@ class Engine:
     def _open_components(self) -> None:
         for name, provider in self.assembly.providers.items():
             provider.open(self._context)
-            self._opened.append(provider)
             self.sources.append(Source(Collector(name, provider, self.assembly.plans[name], self.calendar)))
-        for component in (
-            *(plan.strategy for plans in self.assembly.plans.values() for plan in plans),
-            *(step.analytic for step in self.assembly.steps),
-            *self.assembly.rules.values(),
-        ):
-            component.open(self._context)
-            self._opened.append(component)
+        for part in _parts(self.assembly):
+            self._open(part)
+
+    def _open(self, part: Component) -> None:
+        part.open(self._context)
+        self._opened.append(part)
+
+    def _prune(self) -> None:
+        """Before any reader has a day open."""
+        keep = self.settings.journal.retention
+        if keep is not None:
+            days.prune(self.data_dir, trading_date(self.clock.now()) - keep, list(self.assembly.sinks))
 
     def _start_sinks(self) -> None:
-        days = journals.days(self.data_dir)
-        for path in days[-1:]:
-            self._rules.catch_up(path)
+        recorded = days.days(self.data_dir)
+        self.latest = days.latest_time(self.data_dir)
+        self._rules.catch_up(recorded)
         for name, sink in self.assembly.sinks.items():
             runner = SinkRunner(name, sink, self._journal, self._context, self.clock)
             self.runners[name] = runner
             runner.open()
-            runner.start(days)
+            runner.start(recorded)
 
     def _collect(self, now: datetime, deadline: float | None) -> tuple[dict[str, Raw], list[Snapshot]]:
         raws: dict[str, Raw] = {}
@@ -197,62 +221,86 @@ class Engine:
             "recorded",
             options=snapshot.options.height,
             quoted=int(snapshot.expiries["quoted"].sum()),
-            facts=snapshot.facts,
+            facts=dict(snapshot.facts),
             nearest=snapshot.expiries.row(0, named=True),
             seconds=time.perf_counter() - began,
             notes=(*raw.notes, *notes),
         )
 
     def _record(self, snapshots: Sequence[Snapshot]) -> dict[Path, list[Entry]]:
-        self._unsaved += snapshots
-        if not self._unsaved:
-            return {}
+        """Commit what is new and what waits; the entries that are in the journal now, by day."""
+        for snapshot in snapshots:
+            try:
+                self._unsaved.append(self._journal.encode(snapshot))
+            except FAULTS as e:
+                log.error("the snapshot of %s cannot be kept: %s", snapshot.index, told(e))
+        recorded: dict[Path, list[Entry]] = {}
         try:
-            recorded = self._journal.append(self._unsaved)
-        except Unavailable as e:
-            if not self.problem or self.problem.message != e.message:
-                log.error("%s", e.render())
-            self.problem = e
-            if len(self._unsaved) > HELD_IN_MEMORY:
-                log.error("%d snapshots are lost: no room on disk", len(self._unsaved) - HELD_IN_MEMORY)
-                self._unsaved = self._unsaved[-HELD_IN_MEMORY:]
-            return {}
+            for path in dict.fromkeys(encoded.path for encoded in self._unsaved):
+                recorded[path] = self._journal.append(path, [e for e in self._unsaved if e.path == path])
+                self._unsaved = [e for e in self._unsaved if e.path != path]
+        except (Unavailable, DataError) as e:
+            self._pause(e)
+            return recorded
         if self.problem:
-            log.warning("the journal can be written again; %d snapshots are saved", len(self._unsaved))
-        self.problem, self._unsaved = None, []
-        for path in recorded:
-            for runner in self.runners.values():
-                runner.notify(path)
+            log.warning("the journal can be written again")
+        self.problem = None
         return recorded
 
-    def _look(self, recorded: Mapping[Path, Sequence[Entry]]) -> list[Alert]:
-        try:
-            return [alert for path, entries in recorded.items() for alert in self._rules.look(path, entries)]
-        except Unavailable as e:
+    def _pause(self, e: G6Error) -> None:
+        if not self.problem or self.problem.code != e.code:
             log.error("%s", e.render())
-            return []
+        self.problem = e
+        if len(self._unsaved) > HELD_IN_MEMORY:
+            log.error("%d snapshots are lost: they cannot be written", len(self._unsaved) - HELD_IN_MEMORY)
+            self._unsaved = self._unsaved[-HELD_IN_MEMORY:]
 
-    def _mark_doubles(
+    def _look(self, recorded: Mapping[Path, Sequence[Entry]]) -> list[Alert]:
+        """Alert rules, then the sinks are told: so a sink that has a snapshot has its alerts as well."""
+        alerts: list[Alert] = []
+        for path, entries in recorded.items():
+            try:
+                alerts += self._rules.look(path, entries)
+            except (Unavailable, DataError) as e:
+                log.error("%s", e.render())
+            for runner in self.runners.values():
+                runner.notify(path)
+        return alerts
+
+    def _mark_unrecorded(
         self, reports: dict[str, IndexReport], snapshots: Sequence[Snapshot], recorded: Mapping[Path, Sequence[Entry]]
     ) -> None:
-        if self.problem:
-            for snapshot in snapshots:
-                reports[snapshot.index] = IndexReport("failed", self.problem.message)
-            return
         new = {(s.index, s.ts) for entries in recorded.values() for _, s in entries}
+        waiting = {(e.snapshot.index, e.snapshot.ts) for e in self._unsaved}
         for snapshot in snapshots:
-            if (snapshot.index, snapshot.ts) not in new:
+            key = (snapshot.index, snapshot.ts)
+            if key in waiting and self.problem:
+                reports[snapshot.index] = IndexReport("failed", self.problem.message)
+            elif key not in new:
                 reports[snapshot.index] = IndexReport("skipped", "this instant is already in the journal")
 
     def _announce(self, report: CycleReport) -> None:
         for impl in self.assembly.observers:
             try:
                 impl.function(report)
-            except Exception as e:
-                log.warning("plugin %s failed in g6_cycle_finished: %s: %s", impl.plugin_name, type(e).__name__, e)
+            except FAULTS as e:
+                log.warning("plugin %s failed in g6_cycle_finished: %s", impl.plugin_name, told(e))
 
     def _warn_of_backward_clock(self, now: datetime) -> None:
         if self._last is not None and now < self._last:
             behind = self._last - now
             log.error("the clock went back by %s; recording goes on with the new time", behind)
         self._last = now
+
+
+def _parts(assembly: Assembly) -> list[Component]:
+    """What runs inline: strategies, analytics and rules."""
+    strategies = [plan.strategy for plans in assembly.plans.values() for plan in plans]
+    return [*strategies, *(step.analytic for step in assembly.steps), *assembly.rules.values()]
+
+
+def _close(component: Component) -> None:
+    try:
+        component.close()
+    except FAULTS as e:
+        log.warning("%s failed while closing: %s", type(component).__name__, told(e))

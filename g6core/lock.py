@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from g6core.errors import Busy
+from g6core.errors import Busy, Unavailable
 
 
 class DirectoryLock:
@@ -19,16 +20,26 @@ class DirectoryLock:
 
     def acquire(self) -> None:
         """Raises Busy when another process has it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Somebody who only asks whether it is taken holds it for a moment.
+            self._lock.acquire(timeout=0.5)
         except Timeout:
             raise Busy(
                 f"another g6 process{self._owner()} records into this directory",
                 where=str(self._path.parent.absolute()),
                 hint="stop it, or name another directory with --data-dir; `g6 status` shows what it does",
             ) from None
-        self._path.with_suffix(".pid").write_text(str(os.getpid()))
+        except OSError as e:
+            raise Unavailable(
+                f"the data directory cannot be written: {e.strerror or e}",
+                code="not-writable",
+                where=str(self._path.parent.absolute()),
+                hint="make it writable, or name another one with --data-dir",
+            ) from e
+        # The number is for people; a full disk has no room for it and holds nobody up.
+        with suppress(OSError):
+            self._path.with_suffix(".pid").write_text(str(os.getpid()))
 
     def release(self) -> None:
         self._lock.release()
@@ -43,6 +54,9 @@ class DirectoryLock:
                 return False
         except Timeout:
             return True
+        except OSError:
+            # Whoever may not open the lock cannot hold it either.
+            return False
 
     def _owner(self) -> str:
         try:

@@ -18,6 +18,8 @@ from g6core.exchange import IST
 log = logging.getLogger("g6.loop")
 FIRST_DEADLINE = 60.0
 """Seconds that the first cycle gets at least."""
+SETTLE = 5.0
+"""Seconds at the end for a provider that still answers: what it says is recorded as well."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ def live(
             view.idle(engine, opens)
         else:
             before_cycle()
+            if engine.latest is not None and tick <= engine.latest:
+                # The clock went back: its own reading is no multiple of the interval, and so is recorded nowhere yet.
+                tick = engine.clock.now()
             deadline = _deadline(engine)
             # The first call fetches the day's contracts and connects; a miss there would end a `--once` with nothing.
             last = engine.cycle(tick, deadline if done else max(deadline, FIRST_DEADLINE))
@@ -109,8 +114,9 @@ def recorded(
     return last
 
 
-def finish(engine: Engine, patience: timedelta, stop: threading.Event) -> int:
+def finish(engine: Engine, patience: timedelta) -> int:
     """Let the sinks drain: as long as they get on, and `patience` when they do not. Returns what stays undelivered."""
+    engine.settle(min(patience.total_seconds(), SETTLE))
     while not engine.drain(0.5):
         before = _delivered(engine)
         if engine.drain(patience.total_seconds()) or _delivered(engine) == before:
@@ -123,11 +129,20 @@ def _delivered(engine: Engine) -> int:
 
 
 def problem_of(engine: Engine, reports: Sequence[CycleReport]) -> G6Error | None:
-    """What a script should know at the end of a run: the reason why the last cycle recorded nothing, if it did not."""
+    """What a script should know at the end of a run: why the last cycle recorded less than it should, if it did.
+
+    In a recording an index may be silent at an instant; there it counts only when all of them are.
+    """
     if engine.problem:
         return engine.problem
-    if reports and not any(r.status == "recorded" for r in reports[-1].indices.values()):
-        errors = [source.error for source in engine.sources if source.error]
-        reasons = sorted({r.reason or r.status for r in reports[-1].indices.values()})
-        return errors[0] if errors else G6Error(f"nothing was recorded: {'; '.join(reasons)}", code="nothing-recorded")
-    return None
+    indices = reports[-1].indices if reports else {}
+    missed = {name: r.reason or r.status for name, r in indices.items() if r.status != "recorded"}
+    if not missed or (engine.instants() is not None and len(missed) < len(indices)):
+        return None
+    errors = [source.error for source in engine.sources if source.error]
+    if errors:
+        return errors[0]
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in missed.items())
+    again = "already in the journal" in reasons
+    hint = "record into another directory: --out, or --data-dir" if again else None
+    return G6Error(f"not recorded in the last cycle: {reasons}", code="nothing-recorded", hint=hint)

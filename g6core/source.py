@@ -15,9 +15,11 @@ from typing import Any
 from g6core.collector import Collector, Plan, Raw
 from g6core.components import Provider
 from g6core.errors import AuthExpired, G6Error
+from g6core.faults import FAULTS, told
 from g6core.snapshot import Snapshot
 
 log = logging.getLogger("g6.provider")
+LONGEST_REST = timedelta(seconds=60)
 
 
 class _Worker:
@@ -74,7 +76,8 @@ class Source:
             if not self._running.done():
                 return
             self._late = self._outcome(now, interval)
-        if now >= self._resume:
+        # A rest that lies further ahead than any can means that the clock went back.
+        if now >= self._resume or self._resume - now > LONGEST_REST:
             self._running = self._worker.submit(self.collector.collect, now)
             self._asked = True
 
@@ -95,6 +98,25 @@ class Source:
         late, self._late = self._late, {}
         return [raw.snapshot for raw in late.values() if raw.snapshot]
 
+    def settle(self, now: datetime, interval: timedelta, seconds: float) -> list[Snapshot]:
+        """What the call that still runs gives within that time; its answer is data like any other."""
+        if self._running is None:
+            return []
+        try:
+            self._running.exception(seconds)
+        except TimeoutError:
+            return []
+        return [raw.snapshot for raw in self._outcome(now, interval).values() if raw.snapshot]
+
+    def close(self, seconds: float) -> None:
+        """Close the provider in the thread that it is called from; one that hangs is left behind."""
+        try:
+            error = self._worker.submit(self.provider.close).exception(seconds)
+        except TimeoutError:
+            error = TimeoutError("it still answers a call")
+        if error:
+            log.warning("provider %s failed while closing: %s", self.name, told(error))
+
     def replan(self, plans: Sequence[Plan]) -> None:
         """Collect something else from the next cycle on."""
         self._worker.submit(self.collector.replan, plans)
@@ -107,19 +129,19 @@ class Source:
         except AuthExpired as e:
             # Asked again at each tick: the provider notices a new login by itself, and nothing may wait for it.
             return self._fail(e)
-        except Exception as e:
+        except FAULTS as e:
             self._failures += 1
             if self._failures > 1:
-                pause = min(2.0 ** (self._failures - 2), 4.0) * random.uniform(0.5, 1.0)
-                self._resume = now + pause * min(interval, timedelta(seconds=15))
+                pause = 2.0 ** min(self._failures - 2, 2) * random.uniform(0.5, 1.0)
+                self._resume = now + pause * min(interval, LONGEST_REST / 4)
             return self._fail(e)
         if self.error:
             log.warning("provider %s answers again", self.name)
         self._failures, self.error = 0, None
         return raws
 
-    def _fail(self, e: Exception) -> dict[str, Raw]:
-        error = e if isinstance(e, G6Error) else G6Error(f"{type(e).__name__}: {e}", code="provider")
+    def _fail(self, e: BaseException) -> dict[str, Raw]:
+        error = e if isinstance(e, G6Error) else G6Error(told(e), code="provider")
         if self.error is None or self.error.message != error.message:
             hint = f" ({error.hint})" if error.hint else ""
             log.warning("provider %s: %s%s; nothing is recorded for its indices", self.name, error.message, hint)

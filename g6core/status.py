@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,9 @@ class StatusFile:
 
     def __init__(self, data_dir: Path, started: datetime) -> None:
         self._path = data_dir / NAME
+        # What the process before said is no status of this one.
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
         self._started = started
         self._cycles = 0
         self._skipped = 0

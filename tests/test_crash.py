@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from g6core import journal
+from g6core import days
 from g6core.exchange import IST
 
 KILLS, RECORDERS = 100, 5
@@ -53,8 +53,8 @@ def kill_after_the_first_cycle(place: Path, env: dict[str, str], dice: random.Ra
 def recorded(data_dir: Path) -> Counter[tuple[str, str, str, str]]:
     """(index, timestamp, expiry, strike) of everything in the journal."""
     rows: Counter[tuple[str, str, str, str]] = Counter()
-    for path in journal.days(data_dir):
-        for _, s in journal.read_day(path):
+    for path in days.days(data_dir):
+        for _, s in days.read_day(path):
             strikes = s.options.select("expiry", "strike").unique()
             ts = s.ts.astimezone(IST).isoformat()
             rows.update((s.index, ts, str(expiry), str(strike)) for expiry, strike in strikes.iter_rows())

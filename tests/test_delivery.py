@@ -9,12 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from polars.exceptions import PanicException
 
-from g6core import journal
+from g6core import days
 from g6core.components import Context, Sink
+from g6core.cursor import Cursor
 from g6core.delivery import SinkRunner
 from g6core.errors import Unavailable
-from g6core.journal import Cursor, Journal
+from g6core.journal import Journal
 from g6core.snapshot import Snapshot
 from g6core.testing import FlakySink, ManualClock, MemorySink, snapshots
 
@@ -36,7 +38,7 @@ def run(book: Journal, g6_context: Context) -> Iterator[Run]:
         runner = SinkRunner("it", sink, book, g6_context, ManualClock())
         runners.append(runner)
         runner.open()
-        runner.start(journal.days(book.data_dir))
+        runner.start(days.days(book.data_dir))
         return runner
 
     yield start
@@ -45,7 +47,9 @@ def run(book: Journal, g6_context: Context) -> Iterator[Run]:
 
 
 def append(book: Journal, runner: SinkRunner | None, batch: Sequence[Snapshot]) -> None:
-    for path in book.append(batch):
+    encoded = [book.encode(s) for s in batch]
+    for path in dict.fromkeys(e.path for e in encoded):
+        book.append(path, [e for e in encoded if e.path == path])
         if runner:
             runner.notify(path)
 
@@ -84,8 +88,8 @@ def test_a_rejected_snapshot_goes_to_the_dead_letters_and_the_others_arrive(book
     runner = run(sink)
     assert drained(runner)
     assert [s.ts.minute for s in sink.snapshots] == [1, 2]
-    (path,) = journal.days(book.data_dir)
-    assert journal.summary(path).dead_letters == {"it": 1}
+    (path,) = days.days(book.data_dir)
+    assert days.summary(path).dead_letters == {"it": 1}
     assert runner.state.rejected == 1
 
 
@@ -113,7 +117,7 @@ def test_the_cursor_waits_for_the_acknowledgement(book: Journal, run: Run) -> No
 
     runner = run(Slow())
     append(book, runner, snapshots(2, strikes=3))
-    (path,) = journal.days(book.data_dir)
+    (path,) = days.days(book.data_dir)
     reader = Cursor("it", {})
     until = time.monotonic() + 0.3
     while time.monotonic() < until:
@@ -152,3 +156,65 @@ def test_a_second_start_goes_on_where_the_first_ended(book: Journal, run: Run) -
     second = MemorySink()
     assert drained(run(second))
     assert [s.ts for s in second.snapshots] == [s.ts for s in ten[6:]]
+
+
+def test_one_unreadable_day_keeps_no_other_from_the_sink(
+    book: Journal, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(book, None, snapshots(2, strikes=3))
+    bad = book.data_dir / "journal" / "2026-08-14.db"
+    bad.write_bytes(b"no database" * 500)
+    sink = MemorySink()
+    runner = run(sink)
+    assert drained(runner)
+    assert len(sink.snapshots) == 2
+    assert "cannot be given 2026-08-14.db" in caplog.text
+    assert runner.pending() == 0
+
+
+def test_a_sink_that_acknowledges_late_and_fails_often_gets_on(book: Journal, run: Run) -> None:
+    class Stumbling(MemorySink):
+        ack_delay = timedelta(seconds=0.2)
+        asked = 0
+
+        def write(self, snapshots: Sequence[Snapshot]) -> None:
+            self.asked += 1
+            if self.asked % 3 == 0:
+                raise Unavailable("every third time")
+            super().write(snapshots)
+
+    # More than fits into two batches, so that a failure comes before the first acknowledgement.
+    append(book, None, snapshots(200, strikes=3))
+    runner = run(Stumbling())
+    assert drained(runner, 60)
+    assert runner.pending() == 0
+
+
+def test_a_thousand_failures_in_a_row_end_nobody(book: Journal, run: Run) -> None:
+    sink = MemorySink()
+    runner = run(sink)
+    assert drained(runner)
+    runner._failures = 5000
+    sink_fails = FlakySink(["unavailable"])
+    runner.sink = sink_fails
+    append(book, runner, snapshots(1, strikes=3))
+    time.sleep(0.3)
+    assert runner.state.error is not None
+    assert not runner.drain(time.monotonic() + 0.2)
+
+
+def test_a_panic_of_polars_in_a_sink_is_a_failure_like_any_other(book: Journal, run: Run) -> None:
+    class Panicking(MemorySink):
+        panics = 1
+
+        def write(self, snapshots: Sequence[Snapshot]) -> None:
+            if self.panics:
+                self.panics -= 1
+                raise PanicException("index out of bounds")
+            super().write(snapshots)
+
+    sink = Panicking()
+    runner = run(sink)
+    append(book, runner, snapshots(1, strikes=3))
+    assert drained(runner)
+    assert len(sink.snapshots) == 1

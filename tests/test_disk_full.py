@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from g6core import journal
+from g6core import days
 from tests.test_crash import recorded, written
 
 SETTINGS = """
@@ -66,7 +66,7 @@ def test_recording_stands_still_on_a_full_disk_and_goes_on_when_there_is_room(
             assert process.poll() is None
             ballast.unlink()
             assert until(lambda: "can be written again" in log.read_text()), log.read_text()[-2000:]
-            before = sum(1 for path in journal.days(small_disk) for _ in journal.read_day(path))
+            before = sum(1 for path in days.days(small_disk) for _ in days.read_day(path))
             time.sleep(1)
             process.terminate()
             assert process.wait(30) == 0, log.read_text()[-2000:]
@@ -75,5 +75,5 @@ def test_recording_stands_still_on_a_full_disk_and_goes_on_when_there_is_room(
     text = log.read_text()
     assert text.count("error[disk-full]") <= 3
     expected = recorded(small_disk)
-    assert sum(1 for path in journal.days(small_disk) for _ in journal.read_day(path)) > before
+    assert sum(1 for path in days.days(small_disk) for _ in days.read_day(path)) > before
     assert written(small_disk) == expected

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
-from g6core import journal
+from g6core import days
 from g6core.analysis import Step
 from g6core.assembly import Assembly
 from g6core.collector import Plan
@@ -84,7 +86,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
 
 
 def stored(data_dir: Path) -> list[Snapshot]:
-    return [s for path in journal.days(data_dir) for _, s in journal.read_day(path)]
+    return [s for path in days.days(data_dir) for _, s in days.read_day(path)]
 
 
 def test_a_cycle_ends_with_every_index_in_the_journal(build: Build, tmp_path: Path) -> None:
@@ -182,6 +184,7 @@ def test_a_broken_analytic_costs_its_own_columns_only(build: Build, tmp_path: Pa
 
 def test_an_analytic_that_adds_what_it_did_not_declare_is_refused(build: Build, tmp_path: Path) -> None:
     report = build(steps=[Step("sly", Doubled(), (), ())]).cycle(START)
+    assert report.indices["NIFTY"].notes[0] == "analytic sly: added options.doubled without declaring it"
     assert "added options.doubled without declaring it" in report.indices["NIFTY"].notes[0]
     assert "doubled" not in stored(tmp_path)[0].options.columns
 
@@ -320,6 +323,160 @@ def test_a_strategy_that_fails_costs_its_own_index_only(build: Build) -> None:
     report = build(strategy=Picky(NoSettings())).cycle(START)
     assert report.indices["NIFTY"].reason == "the strategy failed: KeyError: 'no such strike'"
     assert report.indices["BANKNIFTY"].status == "recorded"
+
+
+def change(**fields: Any) -> Analytic:
+    class Changing(Analytic):
+        def compute(self, snapshot: Snapshot) -> Any:
+            return fields["answer"](snapshot)
+
+    return Changing()
+
+
+def test_an_analytic_can_overwrite_nothing(build: Build, tmp_path: Path) -> None:
+    greedy = change(
+        answer=lambda s: s.replace(
+            index="OTHER",
+            ts=s.ts.replace(year=2020),
+            options=s.options.with_columns(last_price=pl.lit(1000.0), own=pl.lit(1.0)),
+            facts={**s.facts, "spot": 1.0, "own": float("nan"), "count": np.int64(3)},
+        )
+    )
+    adds = ("options.own", "facts.own", "facts.count")
+    build(FakeMarket(("NIFTY",)), steps=[Step("greedy", greedy, (), adds)]).cycle(START)
+    (recorded,) = stored(tmp_path)
+    assert (recorded.index, recorded.ts) == ("NIFTY", START)
+    assert set(recorded.options["last_price"]) != {1000.0}
+    assert recorded.facts["spot"] > 20_000
+    assert recorded.options["own"].to_list() == [1.0] * recorded.options.height
+    assert recorded.facts["count"] == 3
+    assert "own" not in recorded.facts
+
+
+def objects(n: int) -> pl.Series:
+    return pl.Series([object()] * n, dtype=pl.Object)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda s: None,
+        lambda s: s.replace(options=s.options.reverse()),
+        lambda s: s.replace(options=s.options.head(1)),
+        lambda s: s.replace(
+            options=s.options.with_columns(own=pl.Series([object()] * s.options.height, dtype=pl.Object))
+        ),
+        lambda s: s.replace(facts={**s.facts, "undeclared": 1.0}),
+        lambda s: (_ for _ in ()).throw(pl.exceptions.PanicException("out of bounds")),
+    ],
+)
+def test_whatever_an_analytic_answers_the_snapshot_is_recorded(build: Build, tmp_path: Path, answer: Any) -> None:
+    steps = [Step("odd", change(answer=answer), (), ("options.own",))]
+    report = build(FakeMarket(("NIFTY",)), steps=steps).cycle(START)
+    assert report.indices["NIFTY"].status == "recorded"
+    assert report.indices["NIFTY"].notes[0].startswith("analytic odd: ")
+    assert len(stored(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "spot",
+    [
+        Spot(last=np.float32(24_600)),
+        Spot(last=np.int64(24_600)),
+        Spot(last=24_600.0, open=Decimal("24500.5"), high="x"),
+    ],
+)
+def test_whatever_kind_of_number_a_spot_is_it_is_recorded(build: Build, tmp_path: Path, spot: Any) -> None:
+    class Odd(FakeMarket):
+        def spots(self, indices: Sequence[str]) -> dict[str, Spot]:
+            return {"NIFTY": spot}
+
+    build(Odd(("NIFTY",))).cycle(START)
+    (recorded,) = stored(tmp_path)
+    assert recorded.facts["spot"] == 24_600
+    assert "high" not in recorded.facts
+
+
+def test_one_bad_contract_is_left_out_with_a_note_and_the_others_are_recorded(build: Build, tmp_path: Path) -> None:
+    class Odd(FakeMarket):
+        def contracts(self, index: str) -> pl.DataFrame:
+            listed = super().contracts(index)
+            bad = listed.head(2).with_columns(symbol=pl.Series(["A", "B"]), strike=pl.Series([None, float("inf")]))
+            return pl.concat([listed, bad])
+
+    report = build(Odd()).cycle(START)
+    assert report.indices["NIFTY"].notes == (
+        "2 listed contracts without a proper symbol, expiry, strike or right are left out",
+    )
+    assert len(stored(tmp_path)) == 2
+
+
+def test_an_absent_whole_number_may_come_as_nan(build: Build, tmp_path: Path) -> None:
+    class Odd(FakeMarket):
+        def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
+            oi = pl.Series([float("nan")] + [65.0] * (contracts.height - 1))
+            return super().quotes(contracts).with_columns(oi=oi, last_price=pl.lit(float("inf")))
+
+    build(Odd(("NIFTY",))).cycle(START)
+    (recorded,) = stored(tmp_path)
+    assert recorded.options["oi"].to_list()[:2] == [None, 65]
+    assert recorded.options["last_price"].null_count() == recorded.options.height
+
+
+def test_quotes_in_another_order_are_refused(build: Build, tmp_path: Path) -> None:
+    class Shuffled(FakeMarket):
+        def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
+            return super().quotes(contracts).with_columns(symbol=contracts["symbol"]).reverse()
+
+    report = build(Shuffled(("NIFTY",))).cycle(START)
+    assert "another order" in str(report.indices["NIFTY"].reason)
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize("garbage", ["no alert", Alert("r", "NIFTY", datetime(2026, 1, 1), "naive")])  # noqa: DTZ001
+def test_a_rule_that_gives_garbage_harms_nobody(build: Build, tmp_path: Path, garbage: Any) -> None:
+    class Odd(AlertRule):
+        def check(self, now: Snapshot, before: Snapshot | None) -> Any:
+            return [garbage]
+
+    report = build(rules={"odd": Odd(), "loud": Loud()}).cycle(START)
+    assert [a.rule for a in report.alerts] == ["loud", "loud"]
+    assert len(stored(tmp_path)) == 2
+
+
+def test_a_sink_that_has_a_snapshot_has_its_alerts(build: Build) -> None:
+    class Slow(Loud):
+        def check(self, now: Snapshot, before: Snapshot | None) -> Sequence[Alert]:
+            time.sleep(0.05)
+            return super().check(now, before)
+
+    sink = MemorySink()
+    engine = build(rules={"slow": Slow()}, sinks={"it": sink})
+    engine.cycle(START)
+    assert engine.drain(10)
+    assert len(sink.alerts) == 2
+    assert engine.undelivered() == 0
+
+
+def test_an_hour_of_failures_does_not_end_the_recorder(build: Build, tmp_path: Path) -> None:
+    market = FakeMarket(("NIFTY",))
+    engine = build(market)
+    market.fail("spots", Unavailable("no answer"))
+    for tick in range(3000):
+        engine.cycle(START + timedelta(minutes=tick))
+    market.heal()
+    engine.cycle(START + timedelta(minutes=3100))
+    assert len(stored(tmp_path)) == 1
+
+
+def test_an_answer_that_is_late_at_the_end_is_recorded(build: Build, tmp_path: Path) -> None:
+    market = FakeMarket(("NIFTY",))
+    engine = build(market)
+    market.delays["quotes"] = 0.3
+    engine.cycle(START, deadline=0.05)
+    assert stored(tmp_path) == []
+    engine.settle(5)
+    assert [s.ts for s in stored(tmp_path)] == [START]
 
 
 def test_components_are_opened_once_and_closed_in_reverse(build: Build) -> None:

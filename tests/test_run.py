@@ -17,7 +17,7 @@ from subprocess import CompletedProcess
 import polars as pl
 import pytest
 
-from g6core import journal
+from g6core import days
 from g6core.snapshot import Snapshot
 
 Run = Callable[..., CompletedProcess[str]]
@@ -39,7 +39,7 @@ OVERVIEW_HEADER = [
 
 
 def stored(data_dir: Path) -> list[Snapshot]:
-    return [s for path in journal.days(data_dir) for _, s in journal.read_day(path)]
+    return [s for path in days.days(data_dir) for _, s in days.read_day(path)]
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -148,7 +148,7 @@ def test_a_recorded_expiry_day_is_replayed_and_agrees_with_the_exchange(
 
 
 def test_a_replayed_day_of_the_own_journal_is_the_same_day(g6: Run, three_cycles: Path) -> None:
-    (day,) = journal.days(three_cycles)
+    (day,) = days.days(three_cycles)
     result = g6("replay", day.stem, "--plugins", "greeks", "--data-dir", "D")
     assert result.returncode == 0, result.stderr
     before, after = (sorted(stored(p), key=lambda s: (s.ts, s.index)) for p in (three_cycles, three_cycles / "replay"))
@@ -181,8 +181,8 @@ def test_a_signal_ends_the_run_after_its_cycle_with_everything_delivered(tmp_pat
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(30) == 0
     process.stdout.close()
-    (day,) = journal.days(tmp_path / "data")
-    assert journal.summary(day).lag == {"csv": 0}
+    (day,) = days.days(tmp_path / "data")
+    assert days.summary(day).lag == {"csv": 0}
 
 
 def test_nothing_runs_is_exit_3(g6: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -63,6 +65,10 @@ def cli(ctx: click.Context, verbose: bool) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with one of `errors.EXIT_CODES`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a sign shows a question mark; it is no reason to stop.
+            stream.reconfigure(errors="replace")
     sys.exit(_run(sys.argv[1:] if args is None else args))
 
 
@@ -75,23 +81,22 @@ def _run(args: list[str]) -> int:
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.ClickException as e:
+        _as_json({"code": "usage", "message": e.format_message()}, args)
         e.show()
         return e.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        # Whoever read the output has had enough; Python would complain again while it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as e:
         return _crash(e, args)
 
 
 def _refuse(e: G6Error, args: list[str]) -> int:
-    if "--json" in args:
-        import json
-
-        click.echo(json.dumps({"v": 1, "error": e.as_dict()}))
+    _as_json(e.as_dict(), args)
     if _verbose(args):
         import traceback
 
@@ -100,11 +105,20 @@ def _refuse(e: G6Error, args: list[str]) -> int:
     return e.exit_code
 
 
+def _as_json(error: dict[str, object], args: list[str]) -> None:
+    """Whoever asked for a document gets one."""
+    if "--json" in args:
+        import json
+
+        click.echo(json.dumps({"v": 1, "error": error}))
+
+
 def _crash(e: Exception, args: list[str]) -> int:
     """An error that nobody foresaw: one line for the person, the traceback in a file for whoever mends it."""
     import tempfile
     import traceback
 
+    _as_json({"code": "crash", "message": f"{type(e).__name__}: {e}"}, args)
     if _verbose(args):
         traceback.print_exception(e)
     with tempfile.NamedTemporaryFile("w", prefix="g6-crash-", suffix=".txt", delete=False) as f:

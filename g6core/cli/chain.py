@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from g6core import journal
+from g6core import days
 from g6core.cli.options import data_dir_of, data_dir_option, json_option
 from g6core.cli.screen import NONE, grouped, percent
 from g6core.errors import DataError
@@ -38,6 +38,8 @@ WIDE = 140
 @data_dir_option
 def chain(index: str, expiry: str | None, around: int, as_csv: bool, as_json: bool, data_dir: Path | None) -> None:
     """Show the latest recorded chain of INDEX: calls left, strike, puts right."""
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other")
     snapshot = _latest(data_dir_of(data_dir), index.upper())
     facts = _expiry_row(snapshot, expiry)
     rows = snapshot.options.filter((pl.col("expiry") == facts["expiry"]) & _near_the_money(around))
@@ -56,10 +58,9 @@ def _near_the_money(around: int) -> pl.Expr:
 
 
 def _latest(data_dir: Path, index: str) -> Snapshot:
-    snapshot = journal.latest(data_dir, index)
+    snapshot = days.latest(data_dir, index)
     if snapshot is None:
-        days = journal.days(data_dir)
-        known = sorted({name for path in days[-1:] for name in journal.indices_of(path)})
+        known = sorted({name for path in days.days(data_dir)[-1:] for name in days.indices_of(path)})
         raise DataError(
             f"nothing is recorded of {index}" + (f"; there is {', '.join(known)}" if known else ""),
             code="nothing-recorded",

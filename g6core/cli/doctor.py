@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from g6core import journal as journals
+from g6core import days
 from g6core.assembly import assemble
 from g6core.cli.options import config_options, json_option, load
 from g6core.clock import SystemClock
@@ -93,9 +93,9 @@ def _journal(data_dir: Path) -> Iterator[Finding]:
     yield Finding(
         "ok", "a recorder runs on the data directory" if running else "no recorder runs on the data directory"
     )
-    for path in journals.days(data_dir):
+    for path in days.days(data_dir):
         try:
-            day = journals.summary(path)
+            day = days.summary(path)
         except G6Error as e:
             yield Finding("error", e.message, e.hint)
             continue

@@ -6,15 +6,17 @@ import json
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from g6core import journal as journals
+from g6core import days
 from g6core.cli.options import config_options, data_dir_of, data_dir_option, json_option, load
-from g6core.errors import ConfigError
+from g6core.errors import ConfigError, DataError, raise_all
 from g6core.exchange import trading_date
+from g6core.lock import DirectoryLock
 
 
 @click.group(invoke_without_command=True)
@@ -25,18 +27,35 @@ def journal(ctx: click.Context, as_json: bool, data_dir: Path | None) -> None:
     """List the recorded days: snapshots, size, and what each sink has still to get."""
     if ctx.invoked_subcommand:
         return
-    days = [journals.summary(path) for path in journals.days(data_dir_of(data_dir))]
+    place = data_dir_of(data_dir)
+    if not place.is_dir():
+        raise DataError(f"there is no directory {place}", code="no-such-day", hint="--data-dir names the right one")
+    found, faults = _summaries(place)
     if as_json:
-        click.echo(json.dumps({"v": 1, "days": [{**asdict(day), "path": str(day.path)} for day in days]}))
-    elif not days:
+        rows = [{**asdict(day), "path": str(day.path)} for day in found]
+        click.echo(json.dumps({"v": 1, "days": rows, "unreadable": [fault.as_dict() for fault in faults]}))
+    elif not found and not faults:
         click.echo("no day is recorded yet")
     else:
-        Console().print(_table(days))
+        Console().print(_table(found))
+    raise_all(faults)
 
 
-def _table(days: list[journals.DaySummary]) -> Table:
+def _summaries(place: Path) -> tuple[list[days.DaySummary], list[DataError]]:
+    """Each day, and what is wrong with those that cannot be read."""
+    found: list[days.DaySummary] = []
+    faults: list[DataError] = []
+    for path in days.days(place):
+        try:
+            found.append(days.summary(path))
+        except DataError as e:
+            faults.append(e)
+    return found, faults
+
+
+def _table(found: list[days.DaySummary]) -> Table:
     table = Table("day", "snapshots", "alerts", "MB", "from", "still to deliver", "dead letters")
-    for day in days:
+    for day in found:
         lag = ", ".join(f"{name} {n}" for name, n in day.lag.items() if n) or "nothing"
         dead = ", ".join(f"{name} {n}" for name, n in day.dead_letters.items()) or "none"
         size = f"{day.bytes / 1e6:.1f}"
@@ -47,16 +66,32 @@ def _table(days: list[journals.DaySummary]) -> Table:
 @journal.command()
 @config_options
 @click.option("--before", metavar="YYYY-MM-DD", help="Days before this date; `journal.retention` decides otherwise.")
-def prune(
-    config: Path | None, plugins: str | None, data_dir: Path | None, changes: tuple[str, ...], before: str | None
-) -> None:
-    """Remove old days that every enabled sink has got whole."""
-    configuration, _ = load(config, plugins, data_dir, changes)
+@click.option("--forget", multiple=True, metavar="SINK", help="Do not wait for this sink any more.")
+def prune(before: str | None, forget: tuple[str, ...], **options: Any) -> None:
+    """Remove old days that every sink has got whole: those enabled now, and those that a day was recorded for."""
+    configuration, _ = load(**options)
     settings = configuration.settings
     sinks = [name for name, sink in configuration.components["sinks"].items() if sink.enabled]
     limit = _limit(before, settings.journal.retention)
-    removed = journals.prune(settings.data_dir, limit, sinks)
+    lock = DirectoryLock(settings.data_dir)
+    lock.acquire()
+    try:
+        removed = days.prune(settings.data_dir, limit, sinks, forget)
+    finally:
+        lock.release()
     click.echo(f"removed {len(removed)} days" + "".join(f"\n  {path.stem}" for path in removed))
+    for path in days.days(settings.data_dir):
+        if path.stem < str(limit):
+            click.echo(f"kept {path.stem}: {_why_kept(path, sinks, forget)}", err=True)
+
+
+def _why_kept(path: Path, sinks: list[str], forget: tuple[str, ...]) -> str:
+    try:
+        lag = days.summary(path).lag
+    except DataError as e:
+        return e.message
+    waiting = sorted({name for name, n in lag.items() if n and name not in forget} | set(sinks) - set(lag))
+    return f"{', '.join(waiting)} has still to get it; `g6 run` delivers, --forget gives it up"
 
 
 def _limit(before: str | None, retention: timedelta | None) -> date:

@@ -86,4 +86,8 @@ def put_change(overrides: dict[str, Any], change: str) -> None:
     table = overrides
     for name in tables:
         table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise click.UsageError(f"--set {change} goes into `{name}`, which another --set made a value")
+    if isinstance(table.get(key), dict):
+        raise click.UsageError(f"--set {change} sets a table that another --set goes into")
     table[key] = value  # as text: what it should be, the setting's own type says

@@ -8,8 +8,7 @@ from dataclasses import asdict
 import click
 
 from g6core.cli.options import json_option, settings_layers
-from g6core.discovery import installed
-from g6core.errors import PluginError
+from g6core.discovery import installed, select
 from g6core.inspection import PluginInfo, inspect
 from g6core.specs import singular
 
@@ -25,9 +24,7 @@ def plugins(name: str | None, as_json: bool) -> None:
     selected = set(settings_layers().plugins)
     infos = inspect([p for p in installed() if name in (None, p.name)])
     if name and not infos:
-        raise PluginError(
-            f"no installed plugin is called `{name}`", code="plugin-missing", hint="`g6 plugins` lists them"
-        )
+        select([name])
     if as_json:
         rows = [{**asdict(info), "selected": info.name in selected} for info in infos]
         click.echo(json.dumps({"v": 1, "plugins": rows}))

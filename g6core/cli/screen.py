@@ -3,8 +3,9 @@ elsewhere."""
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -20,6 +22,7 @@ from g6core.engine import Engine
 from g6core.exchange import IST
 from g6core.loop import View
 
+log = logging.getLogger("g6.screen")
 NONE = "–"
 
 
@@ -64,6 +67,28 @@ class Silent:
 
     def idle(self, engine: Engine, opens: datetime) -> None:
         """Nothing is shown."""
+
+
+class Guarded:
+    """A view whose loss stops nobody: when its output is gone (a closed pipe, a full disk), recording goes on."""
+
+    def __init__(self, view: View) -> None:
+        self._view: View | None = view
+
+    def cycle(self, engine: Engine, report: CycleReport) -> None:
+        self._show(lambda view: view.cycle(engine, report))
+
+    def idle(self, engine: Engine, opens: datetime) -> None:
+        self._show(lambda view: view.idle(engine, opens))
+
+    def _show(self, show: Callable[[View], None]) -> None:
+        if self._view is None:
+            return
+        try:
+            show(self._view)
+        except (OSError, ValueError) as e:
+            self._view = None
+            log.warning("nothing more can be shown (%s); recording goes on", e)
 
 
 class Lines:
@@ -114,13 +139,13 @@ class LiveTable:
 
     def _title(self, engine: Engine, report: CycleReport) -> str:
         simulated = "[bold yellow]SIMULATED[/]  " if engine.assembly.simulated else ""
-        problem = f"  [bold red]{engine.problem.message}[/]" if engine.problem else ""
+        problem = f"  [bold red]{escape(engine.problem.message)}[/]" if engine.problem else ""
         return f"{simulated}{clock_time(report.ts)}  {report.seconds * 1000:.0f} ms a cycle{problem}"
 
     def _cells(self, name: str, index: IndexReport) -> Sequence[str]:
         if index.status != "recorded":
             self._misses[name] = self._misses.get(name, 0) + 1
-            return ("", "", "", "", "", f"[red]{index.reason} ×{self._misses[name]}[/]")
+            return ("", "", "", "", "", f"[red]{escape(str(index.reason))} ×{self._misses[name]}[/]")
         self._misses[name] = 0
         near: Mapping[str, Any] = index.nearest
         return (
@@ -154,7 +179,7 @@ class ReplayBar:
 
 def _sinks(engine: Engine) -> str:
     words = [
-        f"{name}: {runner.state.error}"
+        f"{name}: {escape(runner.state.error)}"
         if runner.state.error
         else f"{name}: {runner.state.written} written, +{runner.state.lag}"
         for name, runner in engine.runners.items()
@@ -169,11 +194,11 @@ def open_view(engine: Engine, instants: Sequence[datetime] | None, quiet: bool) 
     if quiet:
         yield Silent()
     elif not sys.stdout.isatty():
-        yield Lines()
+        yield Guarded(Lines())
     elif instants is None:
         with Live(console=console, auto_refresh=False) as live:
-            yield LiveTable(live)
+            yield Guarded(LiveTable(live))
     else:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
-            yield ReplayBar(progress, len(instants))
+            yield Guarded(ReplayBar(progress, len(instants)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,11 +22,12 @@ from g6core.cli.options import load
 from g6core.clock import SystemClock
 from g6core.components import CycleReport
 from g6core.engine import Engine
-from g6core.exchange import trading_date
-from g6core.journal import prune
+from g6core.faults import FAULTS, told
 from g6core.logs import log_to_stderr
 from g6core.reload import Reloader
 from g6core.status import StatusFile
+
+log = logging.getLogger("g6.session")
 
 
 @dataclass
@@ -57,43 +60,44 @@ class Session:
 
     def _record(self, engine: Engine) -> int:
         stop = _stop_on_signals()
-        self._prune(engine)
         instants = engine.instants()
-        limits = loop.Limits(self.cycles, self.duration.total_seconds() if self.duration else None)
+        seconds = None if self.duration is None else self.duration.total_seconds()
+        limits = loop.Limits(self.cycles, seconds)
         with screen.open_view(engine, instants, self.quiet) as shown:
             view = screen.Views(shown, StatusFile(engine.data_dir, engine.clock.now()))
             if instants is None:
-                last = loop.live(
-                    engine,
-                    view,
-                    stop,
-                    limits,
-                    require_open=self.require_open,
-                    before_cycle=lambda: self._reload(engine),
-                )
+                reload = partial(self._reload, engine)
+                last = loop.live(engine, view, stop, limits, require_open=self.require_open, before_cycle=reload)
             else:
                 last = loop.recorded(engine, instants, view, stop, limits, self.speed)
-        return self._end(engine, last, stop)
+        return self._end(
+            engine, last, stop, limited=self.cycles is not None or seconds is not None or instants is not None
+        )
 
-    def _end(self, engine: Engine, last: list[CycleReport], stop: threading.Event) -> int:
-        left = loop.finish(engine, engine.settings.drain_timeout, stop)
+    def _end(self, engine: Engine, last: list[CycleReport], stop: threading.Event, *, limited: bool) -> int:
+        left = loop.finish(engine, engine.settings.drain_timeout)
         if left:
             click.echo(f"{left} snapshots wait in the journal; they will be delivered at the next start", err=True)
+        elif stop.is_set():
+            click.echo("stopped; every sink has everything", err=True)
+        if not limited:
+            return 0
+        if stop.is_set():
+            return 130
         problem = loop.problem_of(engine, last)
-        if problem and (self.cycles or self.duration):
+        if problem:
             click.echo(problem.render(), err=True)
             return problem.exit_code
-        return 1 if left and self.cycles else 0
+        return 1 if left else 0
 
     def _reload(self, engine: Engine) -> None:
         changed = self._reloader.poll()
-        if changed is not None:
+        if changed is None:
+            return
+        try:
             engine.replan(reassemble(changed, engine.assembly))
-
-    def _prune(self, engine: Engine) -> None:
-        keep = engine.settings.journal.retention
-        if keep is not None:
-            prune(engine.data_dir, trading_date(engine.clock.now()) - keep, list(engine.assembly.sinks))
+        except FAULTS as e:
+            log.error("the changed settings cannot be applied: %s; the recorder goes on as before", told(e))
 
 
 def _stop_on_signals() -> threading.Event:

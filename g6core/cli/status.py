@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from g6core.cli.options import data_dir_of, data_dir_option, json_option
@@ -33,15 +34,15 @@ def _show(document: dict[str, Any]) -> None:
     simulated = "[bold yellow]SIMULATED[/]  " if document["simulated"] else ""
     console.print(f"{simulated}{document['state']}, pid {document['pid']}, {document['cycles']} cycles")
     if document["problem"]:
-        console.print(f"[bold red]{document['problem']}[/]")
+        console.print(f"[bold red]{escape(document['problem'])}[/]")
     if "last_cycle" in document:
         console.print(_indices(document["last_cycle"], document["interval"]))
     for name, sink in document["sinks"].items():
-        trouble = f"  [red]{sink['error']}[/]" if sink["error"] else ""
+        trouble = f"  [red]{escape(sink['error'])}[/]" if sink["error"] else ""
         console.print(
             f"sink {name}: {sink['written']} written, {sink['lag']} to go, {sink['rejected']} rejected{trouble}"
         )
-    console.print(f"data in {document['data_dir']}")
+    console.print(f"data in {escape(document['data_dir'])}")
 
 
 def _indices(last: dict[str, Any], interval: float) -> Table:
@@ -52,6 +53,6 @@ def _indices(last: dict[str, Any], interval: float) -> Table:
     for name in ("index", "status", "spot", "quotes"):
         table.add_column(name, justify="left" if name in ("index", "status") else "right")
     for name, index in last["indices"].items():
-        state = index["status"] if not index["reason"] else f"{index['status']}: {index['reason']}"
+        state = index["status"] if not index["reason"] else f"{index['status']}: {escape(index['reason'])}"
         table.add_row(name, state, grouped(index["facts"].get("spot"), 2), f"{index['quoted']}/{index['options']}")
     return table

@@ -26,9 +26,10 @@ Replays = Callable[..., Any]
 def record(root: Path, *days: Snapshot) -> Path:
     journal = Journal(root, [])
     for snapshot in days:
-        (path,) = journal.append([snapshot])
+        encoded = journal.encode(snapshot)
+        journal.append(encoded.path, [encoded])
     journal.close()
-    return path
+    return encoded.path
 
 
 @pytest.fixture

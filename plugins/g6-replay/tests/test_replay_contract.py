@@ -32,7 +32,9 @@ class TestJournalReplay(ProviderContract):
     @pytest.fixture
     def build(self, tmp_path: Path) -> Callable[[], Replay]:
         journal = Journal(tmp_path / "recorded", [])
-        (path,) = journal.append(snapshots(3))
+        encoded = [journal.encode(s) for s in snapshots(3)]
+        path = encoded[0].path
+        journal.append(path, encoded)
         journal.close()
         return lambda: Replay(Settings(path=path))
 

@@ -1,0 +1,17 @@
+"""What the engine's guards catch: anything that a component may do wrong.
+
+Polars panics are no `Exception`, and a component's polars expression can cause one.
+"""
+
+from __future__ import annotations
+
+from polars.exceptions import PanicException
+
+from g6core.errors import G6Error
+
+FAULTS = (Exception, PanicException)
+
+
+def told(e: BaseException) -> str:
+    """The fault in a few words: a G6Error's message, else the exception's kind and text."""
+    return e.message if isinstance(e, G6Error) else f"{type(e).__name__}: {e}"
