@@ -102,8 +102,8 @@ def _extended(before: Snapshot, after: Snapshot, step: Step) -> Snapshot:
     """
     if not isinstance(after, Snapshot):
         raise DataError(f"gave {type(after).__name__} where a Snapshot belongs", code="analytic-answer")
-    options = _widened(before.options, after.options, "options", ("symbol", "strike"), step)
-    expiries = _widened(before.expiries, after.expiries, "expiries", ("expiry",), step)
+    options = _widened(before.options, after.options, "options", "symbol", step)
+    expiries = _widened(before.expiries, after.expiries, "expiries", "expiry", step)
     added = {name: value for name, value in after.facts.items() if name not in before.facts}
     undeclared = [name for name in added if f"facts.{name}" not in step.adds]
     if undeclared:
@@ -113,20 +113,18 @@ def _extended(before: Snapshot, after: Snapshot, step: Step) -> Snapshot:
     return before.replace(options=options, expiries=expiries, facts={**before.facts, **known})
 
 
-def _widened(old: pl.DataFrame, new: pl.DataFrame, table: str, keys: Sequence[str], step: Step) -> pl.DataFrame:
+def _widened(old: pl.DataFrame, new: pl.DataFrame, table: str, key: str, step: Step) -> pl.DataFrame:
     if new is old:
         return old
     if new.height != old.height:
         raise DataError(f"changed the rows of {table} from {old.height} to {new.height}", code="analytic-answer")
-    for key in keys:
-        if key not in new.columns or not new[key].equals(old[key]):
-            raise DataError(f"changed {table}.{key}", code="analytic-answer")
-    was = set(old.columns)
-    added = [column for column in new.columns if column not in was]
-    undeclared = [column for column in added if f"{table}.{column}" not in step.adds]
-    if undeclared:
-        raise DataError(f"added {table}.{min(undeclared)} without declaring it", code="analytic-answer")
-    objects = [column for column in added if new.schema[column] == pl.Object]
-    if objects:
-        raise DataError(f"added {table}.{objects[0]}, which holds Python objects", code="analytic-answer")
-    return old.hstack(new[added].get_columns())
+    columns, was = new.columns, set(old.columns)
+    if key not in columns or not new.get_column(key).equals(old.get_column(key)):
+        raise DataError(f"changed {table}.{key}", code="analytic-answer")
+    added = [new.get_column(column) for column in columns if column not in was]
+    for series in added:
+        if f"{table}.{series.name}" not in step.adds:
+            raise DataError(f"added {table}.{series.name} without declaring it", code="analytic-answer")
+        if series.dtype == pl.Object:
+            raise DataError(f"added {table}.{series.name}, which holds Python objects", code="analytic-answer")
+    return old.hstack(added)

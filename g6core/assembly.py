@@ -35,6 +35,8 @@ class Assembly:
 def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     """Build every enabled component. Raises ConfigError when there is nothing to collect."""
     providers = _built(configuration, "providers")
+    sinks = _built(configuration, "sinks")
+    _refuse_shared(sinks, configuration.settings)
     plans = plan(configuration, providers)
     used = {name: provider for name, provider in providers.items() if plans[name]}
     return Assembly(
@@ -42,7 +44,7 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         providers=used,
         plans={name: plans[name] for name in used},
         steps=_steps(configuration),
-        sinks=_built(configuration, "sinks"),
+        sinks=sinks,
         rules=_built(configuration, "alerts"),
         observers=registry.hook.g6_cycle_finished.get_hookimpls(),
     )
@@ -75,6 +77,22 @@ def plan(configuration: Configuration, providers: Mapping[str, Provider]) -> dic
             hint="name one in the settings: [indices.NIFTY]" if providers else "select a provider: `--plugins sim,csv`",
         )
     return plans
+
+
+def _refuse_shared(sinks: Mapping[str, Sink], settings: Settings) -> None:
+    """Two sinks in one place would each take the rows of the other for its own, and rows would come twice."""
+    owners: dict[str, str] = {}
+    for name, sink in sinks.items():
+        place = sink.place(settings.data_dir)
+        if place is not None and place in owners:
+            raise ConfigError(
+                f"the sinks `{owners[place]}` and `{name}` write into the same place",
+                code="shared-place",
+                where=place,
+                hint=f"give one of them another place in [sinks.{name}]",
+            )
+        if place is not None:
+            owners[place] = name
 
 
 def _served(providers: Mapping[str, Provider]) -> list[str]:

@@ -197,6 +197,10 @@ class Sink(Component, ABC):
         Unavailable (or anything else raised): asked again later with the same ones. Rejected: the batch is set aside.
         """
 
+    def place(self, data_dir: Path) -> str | None:
+        """Where it will write, as far as no other sink may write there too; two of one place are refused at start."""
+        return None
+
     def write_alerts(self, alerts: Sequence[Alert]) -> None:
         """Store or send the alerts; the same rules. A sink without this does not want them."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,3 +91,30 @@ def test_killed_at_random_instants_nothing_is_lost_and_nothing_doubled(
     overview = tmp_path / "data" / "g6_data" / "overview" / "NIFTY"
     times = [row["timestamp"] for path in overview.glob("*.csv") for row in csv.DictReader(path.open(newline=""))]
     assert Counter(times) == Counter({ts for index, ts, _, _ in expected if index == "NIFTY"})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not known on Windows")
+def test_killed_while_the_day_is_made_the_next_start_goes_on(
+    tmp_path: Path, clean_env: Env, installed: Installed
+) -> None:
+    """The moment when the journal's file appears; a start that finds half a file would be the end of recording."""
+    (tmp_path / "g6.toml").write_text(SETTINGS)
+    env = clean_env(installed("market_plugin"))
+    journal = tmp_path / "data" / "journal"
+    dice = random.Random(1)
+    for _ in range(6):
+        process = start(tmp_path, env)
+        end = time.monotonic() + 60
+        while not (journal.is_dir() and any(journal.iterdir())) and time.monotonic() < end:
+            time.sleep(0.0005)
+        time.sleep(dice.uniform(0.0, 0.015))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+        last = subprocess.run(
+            [sys.executable, "-m", "g6core", "run", "--once"], cwd=tmp_path, env=env, capture_output=True, text=True
+        )
+        assert last.returncode == 0, last.stderr
+        assert written(tmp_path / "data") == recorded(tmp_path / "data")
+        shutil.rmtree(tmp_path / "data")

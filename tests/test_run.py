@@ -157,7 +157,10 @@ def test_a_replayed_day_of_the_own_journal_is_the_same_day(g6: Run, three_cycles
         assert now.simulated
         columns = ["symbol", "last_price", "oi", "iv", "delta"]
         assert now.options.select(columns).equals(was.options.select(columns))
-    assert "already in the journal" in g6("replay", day.stem, "--plugins", "greeks", "--data-dir", "D").stderr
+    again = g6("replay", day.stem, "--plugins", "greeks", "--data-dir", "D", "--quiet")
+    assert again.returncode == 1
+    assert "already in the journal" in again.stderr
+    assert "--out" in again.stderr
 
 
 def test_a_signal_ends_the_run_after_its_cycle_with_everything_delivered(tmp_path: Path, clean_env: Env) -> None:
@@ -230,3 +233,82 @@ def test_the_demo_shows_a_ladder_and_says_simulated(g6: Run, tmp_path: Path) -> 
     assert as_json["v"] == 1 and as_json["simulated"] is True
     assert len(as_json["options"]) == 10
     assert g6("chain", "NIFTY", "--csv").stdout.startswith("index,exchange,symbol")
+
+
+def test_two_sinks_in_one_place_are_refused(g6: Run, tmp_path: Path) -> None:
+    (tmp_path / "g6.toml").write_text('plugins = ["sim", "csv"]\n[sinks.csv]\n[sinks.archive]\nuse = "csv"\n')
+    result = g6("run", "--once")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error[shared-place]: the sinks `archive` and `csv` write into the same place")
+    (tmp_path / "g6.toml").write_text('plugins = ["sim", "csv"]\n[sinks.archive]\nuse = "csv"\ndir = "archive"\n')
+    assert g6("run", "--once").returncode == 0
+    here = sorted(p.relative_to(tmp_path / "archive") for p in (tmp_path / "archive").rglob("*.csv"))
+    there = sorted(p.relative_to(tmp_path / "data/g6_data") for p in (tmp_path / "data/g6_data").rglob("*.csv"))
+    assert here == there != []
+
+
+def test_pruning_waits_for_sinks_and_for_a_running_recorder(g6: Run, tmp_path: Path, clean_env: Env) -> None:
+    (tmp_path / "blocked").write_text("a file where the tree should be")
+    assert g6("run", "--plugins", "sim,csv", "--once", "--set", "sinks.csv.dir=blocked/tree").returncode == 1
+    result = g6("journal", "prune", "--before", "2099-01-01")
+    assert result.stdout == "removed 0 days\n"
+    assert "csv has still to get it" in result.stderr
+    assert len(days.days(tmp_path / "data")) == 1
+    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim,csv", "--interval", "200ms"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    assert g6("journal", "prune", "--before", "2099-01-01").returncode == 3
+    process.terminate()
+    assert process.wait(30) == 0
+    process.stdout.close()
+    assert g6("journal", "prune", "--before", "2099-01-01").stdout.startswith("removed 1 days")
+
+
+def test_a_lost_output_does_not_end_the_recording(tmp_path: Path, clean_env: Env) -> None:
+    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim", "--cycles", "6", "--interval", "300ms"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(60) == 0, errors
+    process.stderr.close()
+    assert "recording goes on" in errors
+    assert len(stored(tmp_path / "data")) == 6 * 6
+
+
+def test_an_interrupted_run_of_so_many_cycles_is_no_success(tmp_path: Path, clean_env: Env) -> None:
+    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim", "--cycles", "500", "--interval", "200ms"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    process.stdout.close()
+
+
+def test_a_run_for_no_time_ends_after_its_first_cycle(g6: Run, tmp_path: Path) -> None:
+    assert g6("run", "--plugins", "sim", "--for", "0s", timeout=60).returncode == 0
+    assert len(stored(tmp_path / "data")) == 6
+
+
+def test_a_directory_that_cannot_be_written_is_an_error_with_a_remedy(g6: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = g6("run", "--plugins", "sim", "--once", "--data-dir", "file/data")
+    assert result.returncode == 3
+    assert result.stderr.startswith("error[not-writable]")
+
+
+def test_a_corrupt_day_is_named_and_hides_no_other(g6: Run, tmp_path: Path) -> None:
+    assert g6("run", "--plugins", "sim,csv", "--once").returncode == 0
+    (tmp_path / "data" / "journal" / "2026-01-01.db").write_bytes(os.urandom(5000))
+    result = g6("journal", "--json")
+    assert result.returncode == 1
+    document = json.loads(result.stdout.splitlines()[0])
+    assert len(document["days"]) == 1
+    assert document["unreadable"][0]["code"] == "bad-journal"
+    assert g6("run", "--plugins", "sim,csv", "--once").returncode == 0
+    assert g6("chain", "NIFTY").returncode == 0

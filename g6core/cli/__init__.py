@@ -69,7 +69,12 @@ def main(args: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a sign shows a question mark; it is no reason to stop.
             stream.reconfigure(errors="replace")
-    sys.exit(_run(sys.argv[1:] if args is None else args))
+    code = _run(sys.argv[1:] if args is None else args)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+    sys.exit(code)
 
 
 def _run(args: list[str]) -> int:
@@ -88,11 +93,14 @@ def _run(args: list[str]) -> int:
         click.echo("interrupted", err=True)
         return 130
     except BrokenPipeError:
-        # Whoever read the output has had enough; Python would complain again while it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as e:
         return _crash(e, args)
+
+
+def _forget_output() -> None:
+    """Whoever read the output has had enough; Python would complain about it while it closes the stream."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(e: G6Error, args: list[str]) -> int:

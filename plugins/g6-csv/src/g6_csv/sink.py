@@ -8,13 +8,12 @@ from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
-from filelock import FileLock, Timeout
 
 from g6_csv import columns, rows
 from g6_csv.files import MOST, Descriptors, Table, descriptor_limit, unavailable
 from g6_csv.rows import Place
 from g6_csv.settings import Settings
-from g6core import ConfigError, Context, Finding, Rejected, Sink, Snapshot, trading_date
+from g6core import Context, Finding, Rejected, Sink, Snapshot, trading_date
 
 NO_OFFSET = "none"
 """The folder of contracts whose offset is not known, because there was no spot."""
@@ -33,25 +32,21 @@ class CsvSink(Sink):
         self._header = (",".join(settings.header) + "\n").encode()
         self._descriptors = Descriptors(descriptors or descriptor_limit())
         self._root = Path()
-        self._lock: FileLock | None = None
         self._days: dict[tuple[date, str], dict[Place, Table]] = {}
 
     def open(self, context: Context) -> None:
-        self._root = self._directory(context)
+        self._root = self._directory(context.data_dir)
         try:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise unavailable(e, self._root) from e
-        self._lock = _lock(self._root)
 
     def close(self) -> None:
         self._descriptors.close_all()
-        if self._lock:
-            self._lock.release()
         self._days.clear()
 
     def diagnose(self, context: Context) -> Iterable[Finding]:
-        root = self._directory(context)
+        root = self._directory(context.data_dir)
         nearest = next(p for p in (root, *root.absolute().parents) if p.exists())
         if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
             yield Finding(
@@ -66,9 +61,12 @@ class CsvSink(Sink):
             for table, lines in self._sorted_out(run).items():
                 table.append(lines)
 
-    def _directory(self, context: Context) -> Path:
+    def place(self, data_dir: Path) -> str:
+        return str(self._directory(data_dir).absolute())
+
+    def _directory(self, data_dir: Path) -> Path:
         given = self._settings.dir
-        return context.data_dir / "g6_data" if given is None else given.expanduser()
+        return data_dir / "g6_data" if given is None else given.expanduser()
 
     def _sorted_out(self, snapshots: Sequence[Snapshot]) -> dict[Table, list[bytes]]:
         """The lines of all snapshots by the table that they go to."""
@@ -113,23 +111,6 @@ class CsvSink(Sink):
         for key in [key for key in self._days if key[0] not in dates]:
             for table in self._days.pop(key).values():
                 table.close()
-
-
-def _lock(root: Path) -> FileLock:
-    """One writer per tree: two would each take the other's rows for missing ones. Dies with its owner."""
-    lock = FileLock(root / ".g6-csv.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(
-            "another csv sink writes into this directory",
-            code="csv-shared",
-            where=str(root.absolute()),
-            hint="give one of them another `dir`",
-        ) from None
-    except OSError as e:
-        raise unavailable(e, root) from e
-    return lock
 
 
 def ascending(snapshots: Sequence[Snapshot]) -> Iterator[Sequence[Snapshot]]:

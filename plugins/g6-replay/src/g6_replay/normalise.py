@@ -15,7 +15,7 @@ import polars as pl
 from g6_replay.lots import in_units, with_lots
 from g6_replay.settings import COUNTS, LEVELS, PRICES, QUANTITIES, TIMES, Settings
 from g6_replay.tally import FILE, LINE, Tally
-from g6core import CONTRACTS, IST, QUOTES, ConfigError, DataError
+from g6core import CONTRACTS, QUOTES, ConfigError, DataError
 
 ALIASES = {
     "NIFTY50": "NIFTY",
@@ -154,7 +154,7 @@ def _understood(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
         (~(pl.col("strike") > 0).fill_null(False), "row whose strike is not a positive number, set aside"),
         (~right.is_in(["CE", "PE"]).fill_null(False), "row whose right is neither CE nor PE, set aside"),
     ]
-    traded = pl.col("ts").dt.convert_time_zone(IST.key).dt.date()
+    traded = pl.col("ts").dt.convert_time_zone(IST).dt.date()
     checks.append((pl.col("expiry") < traded, "row of a contract that had expired, set aside"))
     checks += [
         (pl.col(_BAD + name), f"row whose `{name}` is not a number, set aside")
