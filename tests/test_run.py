@@ -249,7 +249,12 @@ def test_two_sinks_in_one_place_are_refused(g6: Run, tmp_path: Path) -> None:
 
 def test_pruning_waits_for_sinks_and_for_a_running_recorder(g6: Run, tmp_path: Path, clean_env: Env) -> None:
     (tmp_path / "blocked").write_text("a file where the tree should be")
-    assert g6("run", "--plugins", "sim,csv", "--once", "--set", "sinks.csv.dir=blocked/tree").returncode == 1
+    assert (
+        g6(
+            "run", "--plugins", "sim,csv", "--once", "--set", "sinks.csv.dir=blocked/tree", "--set", "drain_timeout=1s"
+        ).returncode
+        == 1
+    )
     result = g6("journal", "prune", "--before", "2099-01-01")
     assert result.stdout == "removed 0 days\n"
     assert "csv has still to get it" in result.stderr

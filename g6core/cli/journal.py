@@ -28,7 +28,7 @@ def journal(ctx: click.Context, as_json: bool, data_dir: Path | None) -> None:
     if ctx.invoked_subcommand:
         return
     place = data_dir_of(data_dir)
-    if not place.is_dir():
+    if data_dir is not None and not place.is_dir():
         raise DataError(f"there is no directory {place}", code="no-such-day", hint="--data-dir names the right one")
     found, faults = _summaries(place)
     if as_json:

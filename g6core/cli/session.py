@@ -51,6 +51,10 @@ class Session:
         for warning in configuration.warnings:
             click.echo(f"warning: {warning}", err=True)
         engine = Engine(assemble(configuration, registry), SystemClock())
+        for index in configuration.indices:
+            if index not in engine.calendar.indices:
+                known = ", ".join(engine.calendar.indices)
+                click.echo(f"warning: the exchange calendar has no index {index}; it has {known}", err=True)
         self._reloader = Reloader(configuration, registry)
         engine.start()
         try:

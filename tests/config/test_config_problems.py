@@ -245,7 +245,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "15", "s", "-1s", "1 s", "1w", "1e3s", "99999999999d"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no duration|longer than any calendar"):
+    with pytest.raises(ValueError, match=r"is no duration|longer than ten years"):
         parse_duration(text)
 
 
