@@ -33,6 +33,11 @@ class Rules:
         self._failures: dict[tuple[str, str], int] = {}
         self._uncommitted: dict[Path, tuple[list[AlertRow], int]] = {}
 
+    def replace(self, rules: Mapping[str, AlertRule]) -> None:
+        """Go on with other rules; what was seen last stays known."""
+        self._rules = rules
+        self._failures.clear()
+
     def catch_up(self, paths: Sequence[Path]) -> None:
         """Look at what was recorded for the rules but not looked at before the last stop.
 

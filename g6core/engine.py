@@ -24,18 +24,17 @@ from g6core.delivery import SinkRunner
 from g6core.errors import ConfigError, DataError, G6Error, Unavailable
 from g6core.exchange import Calendar, trading_date
 from g6core.faults import FAULTS, told
-from g6core.journal import Encoded, Journal
+from g6core.journal import Journal
 from g6core.lock import DirectoryLock
+from g6core.recorder import Recorder
 from g6core.snapshot import Snapshot
 from g6core.source import Source
 
 log = logging.getLogger("g6.engine")
-HELD_IN_MEMORY = 600
-"""Snapshots kept while the journal cannot be written; six indices at 15 s: 25 minutes."""
 
 
 class Engine:
-    """Runs cycles. `start`, then `cycle` as often as you like, then `stop`; `loop.run` does that by the clock."""
+    """Runs cycles. `start`, then `cycle` as often as you like, then `stop`; `loop` does that by the clock."""
 
     def __init__(self, assembly: Assembly, clock: Clock) -> None:
         self.assembly = assembly
@@ -44,16 +43,14 @@ class Engine:
         self.data_dir = assembly.settings.data_dir
         self.calendar = Calendar.load(self.data_dir / "exchange.toml")
         self.runners: dict[str, SinkRunner] = {}
-        self.problem: G6Error | None = None
-        """Why nothing can be recorded at the moment, or None."""
         self._cycle_clock = CycleClock(clock.now())
         self._lock = DirectoryLock(self.data_dir)
         self._context = Context(self.data_dir, self._cycle_clock, self.calendar)
         readers = [*assembly.sinks, *([RULES] if assembly.rules else [])]
         self._journal = Journal(self.data_dir, readers, self.settings.journal.max_size)
+        self._recorder = Recorder(self._journal)
         self._rules = Rules(assembly.rules, self._journal)
         self.sources: list[Source] = []
-        self._unsaved: list[Encoded] = []
         self._opened: list[Component] = []
         self._last: datetime | None = None
         self.latest: datetime | None = None
@@ -84,9 +81,10 @@ class Engine:
         snapshots = [analyse(snapshot, self.assembly.steps)[0] for snapshot in late]
         for index, raw in raws.items():
             reports[index] = self._analyse(raw, snapshots)
-        recorded = self._record(snapshots)
+        refused = self._recorder.keep(snapshots)
+        recorded = self._recorder.commit()
         alerts = self._look(recorded)
-        self._mark_unrecorded(reports, snapshots, recorded)
+        self._mark_unrecorded(reports, now, refused, recorded)
         self.latest = max(self.latest or now, now)
         report = CycleReport(now, time.perf_counter() - began, reports, alerts)
         self._announce(report)
@@ -96,7 +94,8 @@ class Engine:
         """Record what a provider still answers within that time."""
         now = self.clock.now()
         late = [s for source in self.sources for s in source.settle(now, self.settings.interval, seconds)]
-        self._look(self._record([analyse(snapshot, self.assembly.steps)[0] for snapshot in late]))
+        self._recorder.keep([analyse(snapshot, self.assembly.steps)[0] for snapshot in late])
+        self._look(self._recorder.commit())
 
     def drain(self, seconds: float) -> bool:
         """Let the sinks catch up; False when the time was too short."""
@@ -129,7 +128,7 @@ class Engine:
         self.assembly, self.settings = assembly, assembly.settings
         for source in self.sources:
             source.replan(assembly.plans[source.name])
-        self._rules = Rules(assembly.rules, self._journal)
+        self._rules.replace(assembly.rules)
 
     def next_open(self, now: datetime) -> datetime:
         """Now when there is something to record, else when the first exchange of the indices opens."""
@@ -152,12 +151,17 @@ class Engine:
 
     def undelivered(self) -> int:
         """Snapshots in the journal, or in memory, that some sink has still to get."""
-        return len(self._unsaved) + sum(runner.pending() for runner in self.runners.values())
+        return self.unsaved + sum(runner.pending() for runner in self.runners.values())
+
+    @property
+    def problem(self) -> G6Error | None:
+        """Why nothing can be recorded at the moment, or None."""
+        return self._recorder.problem
 
     @property
     def unsaved(self) -> int:
         """Snapshots that wait in memory for room in the journal."""
-        return len(self._unsaved)
+        return self._recorder.unsaved
 
     def _refuse_to_mix(self) -> None:
         """Simulated and real snapshots in one directory could never be told apart in a CSV file."""
@@ -227,34 +231,6 @@ class Engine:
             notes=(*raw.notes, *notes),
         )
 
-    def _record(self, snapshots: Sequence[Snapshot]) -> dict[Path, list[Entry]]:
-        """Commit what is new and what waits; the entries that are in the journal now, by day."""
-        for snapshot in snapshots:
-            try:
-                self._unsaved.append(self._journal.encode(snapshot))
-            except FAULTS as e:
-                log.error("the snapshot of %s cannot be kept: %s", snapshot.index, told(e))
-        recorded: dict[Path, list[Entry]] = {}
-        try:
-            for path in dict.fromkeys(encoded.path for encoded in self._unsaved):
-                recorded[path] = self._journal.append(path, [e for e in self._unsaved if e.path == path])
-                self._unsaved = [e for e in self._unsaved if e.path != path]
-        except (Unavailable, DataError) as e:
-            self._pause(e)
-            return recorded
-        if self.problem:
-            log.warning("the journal can be written again")
-        self.problem = None
-        return recorded
-
-    def _pause(self, e: G6Error) -> None:
-        if not self.problem or self.problem.code != e.code:
-            log.error("%s", e.render())
-        self.problem = e
-        if len(self._unsaved) > HELD_IN_MEMORY:
-            log.error("%d snapshots are lost: they cannot be written", len(self._unsaved) - HELD_IN_MEMORY)
-            self._unsaved = self._unsaved[-HELD_IN_MEMORY:]
-
     def _look(self, recorded: Mapping[Path, Sequence[Entry]]) -> list[Alert]:
         """Alert rules, then the sinks are told: so a sink that has a snapshot has its alerts as well."""
         alerts: list[Alert] = []
@@ -268,16 +244,22 @@ class Engine:
         return alerts
 
     def _mark_unrecorded(
-        self, reports: dict[str, IndexReport], snapshots: Sequence[Snapshot], recorded: Mapping[Path, Sequence[Entry]]
+        self,
+        reports: dict[str, IndexReport],
+        now: datetime,
+        refused: Mapping[str, str],
+        recorded: Mapping[Path, Sequence[Entry]],
     ) -> None:
-        new = {(s.index, s.ts) for entries in recorded.values() for _, s in entries}
-        waiting = {(e.snapshot.index, e.snapshot.ts) for e in self._unsaved}
-        for snapshot in snapshots:
-            key = (snapshot.index, snapshot.ts)
-            if key in waiting and self.problem:
-                reports[snapshot.index] = IndexReport("failed", self.problem.message)
-            elif key not in new:
-                reports[snapshot.index] = IndexReport("skipped", "this instant is already in the journal")
+        """What was collected and is not in the journal is told with its reason."""
+        new = {s.index for entries in recorded.values() for _, s in entries if s.ts == now}
+        waiting = self._recorder.waiting(now)
+        for index in [index for index, r in reports.items() if r.status == "recorded" and index not in new]:
+            if index in refused:
+                reports[index] = IndexReport("failed", refused[index])
+            elif index in waiting and self.problem:
+                reports[index] = IndexReport("failed", self.problem.message)
+            else:
+                reports[index] = IndexReport("skipped", "this instant is already in the journal")
 
     def _announce(self, report: CycleReport) -> None:
         for impl in self.assembly.observers:

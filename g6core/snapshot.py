@@ -115,6 +115,9 @@ def conform(
             code="bad-frame",
             hint=f"the columns are {', '.join(schema)}",
         )
+    objects = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
+    if objects:
+        raise DataError(f"{who} gave Python objects in `{objects[0]}`", code="bad-frame")
     if list(frame.schema.items()) == list(schema.items()):
         return frame
     known = [

@@ -423,6 +423,16 @@ def test_an_absent_whole_number_may_come_as_nan(build: Build, tmp_path: Path) ->
     assert recorded.options["last_price"].null_count() == recorded.options.height
 
 
+def test_a_snapshot_that_cannot_be_stored_is_told_and_the_others_are_stored(build: Build, tmp_path: Path) -> None:
+    class Odd(FakeMarket):
+        def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
+            return super().quotes(contracts).with_columns(exchange_blob=objects(contracts.height))
+
+    report = build(Odd(("NIFTY",))).cycle(START)
+    assert report.indices["NIFTY"].status != "recorded"
+    assert stored(tmp_path) == []
+
+
 def test_quotes_in_another_order_are_refused(build: Build, tmp_path: Path) -> None:
     class Shuffled(FakeMarket):
         def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
