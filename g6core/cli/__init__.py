@@ -13,6 +13,7 @@ import click
 from g6core import __version__
 from g6core.errors import EXIT_CODES, G6Error
 
+VERBOSE = {"-v", "--verbose"}
 COMMANDS = {
     "demo": ("demo", "Record a synthetic market for a moment and show it: no account, no config, no network."),
     "init": ("init", "Write a commented g6.toml and .env.template."),
@@ -78,6 +79,9 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run(args: list[str]) -> int:
+    if _verbose(args):
+        # It may stand anywhere: whoever adds it adds it at the end.
+        args = ["-v", *(word for word in args if word not in VERBOSE)]
     try:
         result: Any = cli.main(args, prog_name="g6", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -136,4 +140,4 @@ def _crash(e: Exception, args: list[str]) -> int:
 
 
 def _verbose(args: list[str]) -> bool:
-    return bool({"-v", "--verbose"} & set(args))
+    return bool(VERBOSE & set(args))
