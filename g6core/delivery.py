@@ -60,6 +60,7 @@ class SinkRunner:
         self._clock = clock
         self._cursor = Cursor(name, journal.recent)
         self._days: deque[Path] = deque()
+        self._current: Path | None = None
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
         self._stopping = False
@@ -93,7 +94,7 @@ class SinkRunner:
     def pending(self) -> int:
         """Snapshots and alerts that are not ticked off yet, over all days; asks the journal."""
         with self._lock:
-            days = list(self._days)
+            days = {*self._days, *([self._current] if self._current else [])}
         cursor = Cursor(self.name, {})
         try:
             return sum(_left(cursor, path) for path in days)
@@ -145,29 +146,39 @@ class SinkRunner:
             self._opened = True
 
     def _deliver_all(self) -> None:
-        while not self._stopping:
-            with self._lock:
-                path = self._days[0] if self._days else None
-            if path is None:
-                return
+        while (path := self._take()) is not None:
             try:
-                place = self._cursor.place(path)
-            except (DataError, sqlite3.DatabaseError) as e:
-                # One bad day must not keep the others from the sink.
-                log.error("sink %s cannot be given %s: %s", self.name, path.name, told(e))
-                self._leave(path)
-                continue
-            self._deliver_day(path, place)
-            if not self._stopping and self._cursor.place(path) == self._cursor.end(path):
-                self._leave(path)
+                done = self._deliver(path)
+            except BaseException:
+                self._put_back(path)
+                raise
+            if not done:
+                self._put_back(path)
+                return
 
-    def _leave(self, path: Path) -> None:
+    def _take(self) -> Path | None:
+        """The next day. It leaves the list before it is looked at: `notify` puts it there again when more comes in."""
         with self._lock:
-            # While the day was looked at more of it may have come in: then `notify` has put it behind the others.
-            if self._days and self._days[0] == path:
-                self._days.popleft()
+            self._current = self._days.popleft() if self._days and not self._stopping else None
+            return self._current
 
-    def _deliver_day(self, path: Path, done: tuple[int, int]) -> None:
+    def _put_back(self, path: Path) -> None:
+        with self._lock:
+            self._current = None
+            if path not in self._days:
+                self._days.appendleft(path)
+
+    def _deliver(self, path: Path) -> bool:
+        """Whether the day is done with: delivered whole, or not readable at all."""
+        try:
+            place = self._cursor.place(path)
+        except (DataError, sqlite3.DatabaseError) as e:
+            # One bad day must not keep the others from the sink.
+            log.error("sink %s cannot be given %s: %s", self.name, path.name, told(e))
+            return True
+        return self._deliver_day(path, place)
+
+    def _deliver_day(self, path: Path, done: tuple[int, int]) -> bool:
         written = _Place(path, *done)
         unacknowledged: deque[tuple[float, int, int]] = deque()
         while not self._stopping:
@@ -183,8 +194,9 @@ class SinkRunner:
                 continue
             if not unacknowledged:
                 self.state.lag = 0
-                return
+                return True
             self._sleep(min(1.0, max(0.0, unacknowledged[0][0] - time.monotonic())))
+        return False
 
     def _write_next(self, at: _Place) -> bool:
         """Write one batch of snapshots and one of alerts; True when there was something."""

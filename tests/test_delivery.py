@@ -158,6 +158,17 @@ def test_a_second_start_goes_on_where_the_first_ended(book: Journal, run: Run) -
     assert [s.ts for s in second.snapshots] == [s.ts for s in ten[6:]]
 
 
+def test_what_comes_in_at_any_moment_is_delivered_without_a_further_call(book: Journal, run: Run) -> None:
+    """Many appends, each as close as may be to the moment when the runner believes that it is done."""
+    sink = MemorySink()
+    runner = run(sink)
+    many = snapshots(150, strikes=3)
+    for n, s in enumerate(many, 1):
+        append(book, runner, [s])
+        assert drained(runner), n
+        assert len(sink.snapshots) == n
+
+
 def test_one_unreadable_day_keeps_no_other_from_the_sink(
     book: Journal, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:

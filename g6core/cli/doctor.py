@@ -65,7 +65,7 @@ def _findings(options: dict[str, Any]) -> Iterator[Finding]:
 
 def _refusals(e: G6Error) -> Iterable[Finding]:
     errors = e.errors if isinstance(e, Problems) else (e,)
-    return [Finding("error", f"{error.message} ({', '.join(error.where)})", error.hint) for error in errors]
+    return [Finding("error", " at ".join([error.message, *error.where]), error.hint) for error in errors]
 
 
 def _calendar(calendar: Calendar) -> Iterator[Finding]:
