@@ -71,13 +71,14 @@ class _Held:
 
 
 class Collector:
-    """Collects the indices of one provider; used by one thread at a time."""
+    """Collects the indices of one provider, which is open; used by one thread at a time."""
 
     def __init__(self, name: str, provider: Provider, plans: Sequence[Plan], calendar: Calendar) -> None:
         self.name = name
         self.provider = provider
         self.plans = list(plans)
         self._calendar = calendar
+        self._always_open = provider.always_open or provider.timeline() is not None
         self._chains: dict[str, _Chain] = {}
         self._held: dict[str, _Held] = {}
         self._levels: dict[str, float | None] = {}
@@ -86,7 +87,7 @@ class Collector:
     def is_open(self, index: str, now: datetime) -> bool:
         """Whether there is anything to record; the instant of the close is the session's last."""
         exchange = self._calendar.exchange_of(index)
-        if exchange is None or self.provider.always_open or self.provider.timeline() is not None:
+        if exchange is None or self._always_open:
             return True
         return self._calendar.is_open(exchange, now) or self._calendar.is_open(exchange, now - _MOMENT)
 
