@@ -98,7 +98,7 @@ def _give_up(step: Step, why: str, failed: dict[str, str], notes: list[str]) -> 
 def _extended(before: Snapshot, after: Snapshot, step: Step) -> Snapshot:
     """What stood before with what the step declared, taken from its answer: so nothing can be overwritten.
 
-    Raises DataError when the answer is no snapshot of the same rows, or lacks or has more than what was declared.
+    Raises DataError when the answer is no snapshot of the same rows, or has more than what was declared.
     """
     if not isinstance(after, Snapshot):
         raise DataError(f"gave {type(after).__name__} where a Snapshot belongs", code="analytic-answer")

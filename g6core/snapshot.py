@@ -115,10 +115,11 @@ def conform(
             code="bad-frame",
             hint=f"the columns are {', '.join(schema)}",
         )
-    objects = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
+    own = list(frame.schema.items())
+    objects = [name for name, dtype in own if dtype == pl.Object]
     if objects:
         raise DataError(f"{who} gave Python objects in `{objects[0]}`", code="bad-frame")
-    if list(frame.schema.items()) == list(schema.items()):
+    if own == list(schema.items()):
         return frame
     known = [
         (pl.col(name) if name in frame.columns else pl.lit(None, dtype=dtype)).cast(dtype).alias(name)

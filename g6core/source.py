@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,11 @@ class _Worker:
                 future.set_result(do(*args))
             except BaseException as e:
                 future.set_exception(e)
+
+
+def _answered(call: Future[Any], seconds: float | None) -> bool:
+    """Whether the call ended, well or badly, within that time; None waits for as long as it takes."""
+    return bool(wait([call], seconds).done)
 
 
 class Source:
@@ -87,9 +92,7 @@ class Source:
             return self._skip(self.error.message if self.error else "the provider rests after a failure")
         if not self._asked:
             return self._skip(f"provider {self.name} still answers an earlier cycle")
-        try:
-            self._running.exception(None if until is None else max(0.0, until - time.monotonic()))
-        except TimeoutError:
+        if not _answered(self._running, None if until is None else max(0.0, until - time.monotonic())):
             return self._skip(f"provider {self.name} missed the deadline")
         return self._outcome(now, interval)
 
@@ -100,20 +103,15 @@ class Source:
 
     def settle(self, now: datetime, interval: timedelta, seconds: float) -> list[Snapshot]:
         """What the call that still runs gives within that time; its answer is data like any other."""
-        if self._running is None:
-            return []
-        try:
-            self._running.exception(seconds)
-        except TimeoutError:
+        if self._running is None or not _answered(self._running, seconds):
             return []
         return [raw.snapshot for raw in self._outcome(now, interval).values() if raw.snapshot]
 
     def close(self, seconds: float) -> None:
         """Close the provider in the thread that it is called from; one that hangs is left behind."""
-        try:
-            error = self._worker.submit(self.provider.close).exception(seconds)
-        except TimeoutError:
-            error = TimeoutError("it still answers a call")
+        closing = self._worker.submit(self.provider.close)
+        answered = _answered(closing, seconds)
+        error = closing.exception() if answered else TimeoutError("it still answers a call")
         if error:
             log.warning("provider %s failed while closing: %s", self.name, told(error))
 
