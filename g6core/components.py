@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from g6core.exchange import Calendar
+    from g6core.history import History
     from g6core.snapshot import Snapshot
 
 
@@ -32,6 +33,8 @@ class Context:
     data_dir: Path
     clock: Clock
     calendar: Calendar
+    history: History
+    """What was recorded before; an analytic that compares with earlier snapshots asks it when it starts."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,11 @@ class Analytic(Component, ABC):
 
     @abstractmethod
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with more in it; pure, overwrites nothing, keeps the rows and their order.
+        """The snapshot with more in it; overwrites nothing, keeps the rows and their order.
 
+        The answer depends on the snapshot and on what was recorded before it, never on the machine's time. Whoever
+        compares with earlier snapshots remembers those it saw and asks `Context.history` for those it did not: so a
+        restart changes no number. Asked again about the same snapshot it answers the same.
         What cannot be computed is null. When it raises, the snapshot goes on without its columns, and analytics that
         need them are skipped by name.
         """

@@ -24,6 +24,7 @@ from g6core.delivery import SinkRunner
 from g6core.errors import ConfigError, DataError, G6Error, Unavailable
 from g6core.exchange import Calendar, trading_date
 from g6core.faults import FAULTS, told
+from g6core.history import History
 from g6core.journal import Journal
 from g6core.lock import DirectoryLock
 from g6core.recorder import Recorder
@@ -45,7 +46,7 @@ class Engine:
         self.runners: dict[str, SinkRunner] = {}
         self._cycle_clock = CycleClock(clock.now())
         self._lock = DirectoryLock(self.data_dir)
-        self._context = Context(self.data_dir, self._cycle_clock, self.calendar)
+        self._context = Context(self.data_dir, self._cycle_clock, self.calendar, History(self.data_dir))
         readers = [*assembly.sinks, *([RULES] if assembly.rules else [])]
         self._journal = Journal(self.data_dir, readers, self.settings.journal.max_size)
         self._recorder = Recorder(self._journal)

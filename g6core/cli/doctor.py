@@ -22,6 +22,7 @@ from g6core.components import Component, Context, Finding
 from g6core.config import Configuration
 from g6core.errors import G6Error, Problems
 from g6core.exchange import Calendar, trading_date
+from g6core.history import History
 from g6core.lock import DirectoryLock
 from g6core.registry import Registry
 
@@ -114,7 +115,8 @@ def _components(configuration: Configuration, registry: Registry, calendar: Cale
     except G6Error as e:
         yield from _refusals(e)
         return
-    context = Context(configuration.settings.data_dir, SystemClock(), calendar)
+    data_dir = configuration.settings.data_dir
+    context = Context(data_dir, SystemClock(), calendar, History(data_dir))
     named: dict[str, Component] = {**assembly.providers, **assembly.sinks, **assembly.rules}
     for name, component in named.items():
         try:

@@ -22,6 +22,7 @@ import pytest
 
 from g6core.components import Component, Context, Finding
 from g6core.exchange import Calendar
+from g6core.history import History
 from g6core.testing.clock import ManualClock
 
 LEVELS = {"ok", "warning", "error"}
@@ -29,7 +30,7 @@ LEVELS = {"ok", "warning", "error"}
 
 def lent_context(data_dir: Path) -> Context:
     """What the engine would lend: a data directory, a clock that a test sets, the real calendar."""
-    return Context(data_dir, ManualClock(), Calendar.load())
+    return Context(data_dir, ManualClock(), Calendar.load(), History(data_dir))
 
 
 class ComponentContract:

@@ -30,8 +30,9 @@ def g6_context(tmp_path: Path, g6_clock: ManualClock) -> Context:
     """What the engine would lend: a temporary data directory, `g6_clock`, the real calendar."""
     from g6core.components import Context
     from g6core.exchange import Calendar
+    from g6core.history import History
 
-    return Context(tmp_path, g6_clock, Calendar.load())
+    return Context(tmp_path, g6_clock, Calendar.load(), History(tmp_path))
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def market(as_snapshot: Callable[..., Snapshot]) -> Callable[..., Snapshot]:
         strike, call = blank.options["strike"].to_numpy(), (blank.options["right"] == "CE").to_numpy()
         forward = spot * np.exp(carry * t)
         iv = 0.12 + 0.4 * np.log(strike / forward) ** 2
-        value = black76.price(forward, strike, t, rate, iv, call)
+        value = black76.price(forward, strike, t, iv, np.exp(-rate * t), call)
         quotes = {"last_price": value, "bid": value - half_spread, "ask": value + half_spread}
         return blank.replace(options=blank.options.with_columns(**{n: pl.Series(v) for n, v in quotes.items()}))
 

@@ -6,11 +6,34 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from g6_greeks.black76 import Status, greeks, implied_volatility, iv_greeks, price
+from g6_greeks import black76
+from g6_greeks.black76 import Status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 GREEKS = ("delta", "gamma", "theta", "vega", "rho")
+Value = np.typing.ArrayLike
+
+
+def discount(rate: Value, t: Value) -> np.ndarray:
+    return np.exp(-np.asarray(rate) * np.asarray(t))
+
+
+def price(forward: Value, strike: Value, t: Value, rate: Value, iv: Value, call: Value) -> np.ndarray:
+    return black76.price(forward, strike, t, iv, discount(rate, t), call)
+
+
+def greeks(forward: Value, strike: Value, t: Value, rate: Value, iv: Value, call: Value) -> dict[str, np.ndarray]:
+    return black76.greeks(iv, forward, strike, t, discount(rate, t), rate, call)
+
+
+def implied_volatility(value: Value, forward: Value, strike: Value, t: Value, rate: Value, call: Value) -> tuple:
+    found = black76.implied_volatility(value, forward, strike, t, discount(rate, t), call)
+    return found["iv"], found["status"]
+
+
+def iv_greeks(value: Value, forward: Value, strike: Value, t: Value, rate: Value, call: Value) -> dict[str, np.ndarray]:
+    return black76.iv_greeks(value, forward, strike, t, discount(rate, t), rate, call)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from g6_greeks.greeks import Greeks
+from g6_greeks.analytics.greeks import Greeks
 from g6_greeks.settings import GreeksSettings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

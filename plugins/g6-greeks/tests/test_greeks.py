@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 from g6_greeks import black76
-from g6_greeks.chain_facts import AtTheMoney
-from g6_greeks.greeks import Greeks
+from g6_greeks.analytics.atm import AtTheMoney
+from g6_greeks.analytics.greeks import Greeks
 from g6_greeks.settings import GreeksSettings
 from pydantic import ValidationError
 
@@ -50,7 +50,7 @@ def test_greeks_come_in_the_units_of_a_trader(market: Market) -> None:
     snapshot = computed(market())
     row = snapshot.options.row(82 + 41, named=True)
     forward, t = snapshot.expiries["forward"][1], snapshot.expiries["t"][1]
-    raw = black76.greeks(forward, row["strike"], t, RATE, row["iv"], row["right"] == "CE")
+    raw = black76.greeks(row["iv"], forward, row["strike"], t, np.exp(-RATE * t), RATE, row["right"] == "CE")
     assert row["delta"] == pytest.approx(raw["delta"])
     assert row["gamma"] == pytest.approx(raw["gamma"])
     assert row["theta"] == pytest.approx(raw["theta"] / 365)
@@ -66,7 +66,7 @@ def test_delta_to_the_spot_is_the_slope_along_the_spot(market: Market) -> None:
     known = np.isfinite(iv)
 
     def value(spot: float, t: np.ndarray, rate: float) -> np.ndarray:
-        return black76.price(spot * np.exp(rate * t), strike, t, rate, iv, call == "CE")
+        return black76.price(spot * np.exp(rate * t), strike, t, iv, np.exp(-rate * t), call == "CE")
 
     slopes = {
         "delta": (value(24013.0, t, RATE) - value(24011.0, t, RATE)) / 2,
@@ -157,7 +157,7 @@ def test_nse_is_black_scholes_on_the_spot_at_ten_percent_in_whole_days(market: M
     assert snapshot.expiries["forward_source"].to_list() == ["spot", "spot"]
     row = snapshot.options.row(82 + 41, named=True)
     forward = 24012.0 * np.exp(0.10 * t[1])
-    back = black76.price(forward, row["strike"], t[1], 0.10, row["iv"], row["right"] == "CE")
+    back = black76.price(forward, row["strike"], t[1], row["iv"], np.exp(-0.10 * t[1]), row["right"] == "CE")
     assert back == pytest.approx(row["last_price"])
     assert snapshot.options["iv_source"].unique().to_list() == ["last"]
 

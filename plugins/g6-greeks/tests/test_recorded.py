@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from g6_greeks.greeks import Greeks
+from g6_greeks.analytics.greeks import Greeks
 from g6_greeks.settings import GreeksSettings
 
 from g6core import Snapshot

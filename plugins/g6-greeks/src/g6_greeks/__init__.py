@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from g6_greeks.settings import GreeksSettings
-from g6core import AnalyticSpec, hookimpl
+from g6core import AnalyticSpec, NoSettings, hookimpl
 
 if TYPE_CHECKING:
-    from g6core import Analytic, NoSettings
+    from g6core import Analytic
 
 
 @hookimpl
@@ -16,7 +18,7 @@ def g6_analytics() -> list[AnalyticSpec]:
     return [
         AnalyticSpec(
             name="greeks",
-            build=_greeks,
+            build=_analytic("greeks", "Greeks"),
             settings=GreeksSettings,
             help="forward, implied volatility and Greeks of each option",
             adds=(
@@ -26,19 +28,19 @@ def g6_analytics() -> list[AnalyticSpec]:
         ),
         AnalyticSpec(
             name="pcr",
-            build=_pcr,
+            build=_analytic("pcr", "PutCallRatio"),
             help="put-call ratio of each expiry by open interest and by volume",
             adds=("expiries.pcr_oi", "expiries.pcr_volume"),
         ),
         AnalyticSpec(
             name="max_pain",
-            build=_max_pain,
+            build=_analytic("max_pain", "MaxPain"),
             help="the strike of each expiry at which its open options would pay least",
             adds=("expiries.max_pain",),
         ),
         AnalyticSpec(
             name="atm",
-            build=_atm,
+            build=_analytic("atm", "AtTheMoney"),
             help="at-the-money volatility and straddle of each expiry",
             needs=("options.iv", "expiries.forward"),
             adds=("expiries.atm_iv", "expiries.straddle"),
@@ -46,25 +48,12 @@ def g6_analytics() -> list[AnalyticSpec]:
     ]
 
 
-def _greeks(settings: GreeksSettings) -> Analytic:
-    from g6_greeks.greeks import Greeks
+def _analytic(module: str, name: str) -> Callable[[Any], Analytic]:
+    """Builds the class of that name in `analytics`; numpy and the compiler are imported only then."""
 
-    return Greeks(settings)
+    def build(settings: Any) -> Analytic:
+        cls = getattr(import_module(f"g6_greeks.analytics.{module}"), name)
+        built: Analytic = cls() if isinstance(settings, NoSettings) else cls(settings)
+        return built
 
-
-def _pcr(settings: NoSettings) -> Analytic:
-    from g6_greeks.chain_facts import PutCallRatio
-
-    return PutCallRatio()
-
-
-def _max_pain(settings: NoSettings) -> Analytic:
-    from g6_greeks.chain_facts import MaxPain
-
-    return MaxPain()
-
-
-def _atm(settings: NoSettings) -> Analytic:
-    from g6_greeks.chain_facts import AtTheMoney
-
-    return AtTheMoney()
+    return build

@@ -26,9 +26,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import erfcx, ndtr  # type: ignore[import-untyped]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.uint8]
+from g6_greeks.arrays import Bools, Codes, Floats
+
 Value = npt.ArrayLike
 
 LN_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
@@ -53,44 +52,46 @@ class Status(IntEnum):
         return self.name.lower()
 
 
-def price(forward: Value, strike: Value, t: Value, rate: Value, iv: Value, is_call: Value) -> Floats:
+def price(forward: Value, strike: Value, t: Value, sigma: Value, discount: Value, is_call: Value) -> Floats:
     """The option's value. Zero volatility or time gives the discounted intrinsic value, a senseless input NaN."""
-    (f, k, t_, r, sigma), side = _arrays(forward, strike, t, rate, iv), _side(is_call)
+    (f, k, t_, d, iv), side = _arrays(forward, strike, t, discount, sigma), _side(is_call)
     with np.errstate(all="ignore"):
-        s = np.where(sigma >= 0, sigma, np.nan) * np.sqrt(t_)
+        s = np.where(iv >= 0, iv, np.nan) * np.sqrt(t_)
         b = np.where(s > 0, _normalised(*np.broadcast_arrays(_moneyness(f, k), s)), s)
-        value = np.exp(-r * t_) * (b * np.sqrt(f) * np.sqrt(k) + np.maximum(side * (f - k), 0.0))
+        value = d * (b * np.sqrt(f) * np.sqrt(k) + np.maximum(side * (f - k), 0.0))
         return np.where(np.isfinite(value), value, np.nan)
 
 
 def implied_volatility(
-    price: Value, forward: Value, strike: Value, t: Value, rate: Value, is_call: Value
-) -> tuple[Floats, Codes]:
-    """The volatility that gives back `price`, and the `Status` of each row."""
-    (p, f, k, t_, r), side = _arrays(price, forward, strike, t, rate), _side(is_call)
+    price: Value, forward: Value, strike: Value, t: Value, discount: Value, is_call: Value
+) -> dict[str, npt.NDArray[Any]]:
+    """iv, the volatility that gives back `price`, and status, the `Status` of each row."""
+    (p, f, k, t_, d), side = _arrays(price, forward, strike, t, discount), _side(is_call)
     with np.errstate(all="ignore"):
-        time_value, status = _time_value(p, f, k, t_, r, side)
-        return _total_volatility(time_value, f, k) / np.sqrt(t_), status
+        time_value, status = _time_value(p, f, k, t_, d, side)
+        return {"iv": _total_volatility(time_value, f, k) / np.sqrt(t_), "status": status}
 
 
-def greeks(forward: Value, strike: Value, t: Value, rate: Value, iv: Value, is_call: Value) -> dict[str, Floats]:
+def greeks(
+    sigma: Value, forward: Value, strike: Value, t: Value, discount: Value, rate: Value, is_call: Value
+) -> dict[str, Floats]:
     """delta, gamma, theta, vega and rho at a known volatility; NaN where time or volatility is not positive."""
-    value = price(forward, strike, t, rate, iv, is_call)
-    (f, k, t_, r, sigma), side = _arrays(forward, strike, t, rate, iv), _side(is_call)
+    value = price(forward, strike, t, sigma, discount, is_call)
+    (f, k, t_, d, r, iv), side = _arrays(forward, strike, t, discount, rate, sigma), _side(is_call)
     with np.errstate(all="ignore"):
-        known = np.isfinite(value) & (sigma > 0) & (t_ > 0)
-        return _greeks(value, f, k, t_, r, np.where(known, sigma, np.nan), side)
+        known = np.isfinite(value) & (iv > 0) & (t_ > 0)
+        return _greeks(value, f, k, t_, d, r, np.where(known, iv, np.nan), side)
 
 
 def iv_greeks(
-    price: Value, forward: Value, strike: Value, t: Value, rate: Value, is_call: Value
+    price: Value, forward: Value, strike: Value, t: Value, discount: Value, rate: Value, is_call: Value
 ) -> dict[str, npt.NDArray[Any]]:
     """iv, delta, gamma, theta, vega, rho and status (uint8, a `Status`) in one pass."""
-    (p, f, k, t_, r), side = _arrays(price, forward, strike, t, rate), _side(is_call)
+    (p, f, k, t_, d, r), side = _arrays(price, forward, strike, t, discount, rate), _side(is_call)
     with np.errstate(all="ignore"):
-        time_value, status = _time_value(p, f, k, t_, r, side)
+        time_value, status = _time_value(p, f, k, t_, d, side)
         iv = _total_volatility(time_value, f, k) / np.sqrt(t_)
-        return {"iv": iv, **_greeks(p, f, k, t_, r, iv, side), "status": status}
+        return {"iv": iv, **_greeks(p, f, k, t_, d, r, iv, side), "status": status}
 
 
 def _arrays(*values: Value) -> list[Floats]:
@@ -111,12 +112,12 @@ def _moneyness(f: Floats, k: Floats) -> Floats:
     return -np.maximum(np.abs(np.log(f / k)), TINY)
 
 
-def _time_value(p: Floats, f: Floats, k: Floats, t: Floats, r: Floats, side: Floats) -> tuple[Floats, Codes]:
+def _time_value(p: Floats, f: Floats, k: Floats, t: Floats, d: Floats, side: Floats) -> tuple[Floats, Codes]:
     """The undiscounted time value, which parity makes the out-of-the-money option's price, and each row's status.
 
     NaN where the status is not OK: everything computed from it is then NaN as well.
     """
-    time_value = p * np.exp(r * t) - np.maximum(side * (f - k), 0.0)
+    time_value = p / d - np.maximum(side * (f - k), 0.0)
     status = np.zeros(time_value.shape, dtype=np.uint8)
     bound = np.minimum(f, k)
     good = (p > 0) & (time_value > 0) & (time_value < bound) & (bound > 0) & (t > 0) & np.isfinite(f + k)
@@ -128,7 +129,7 @@ def _time_value(p: Floats, f: Floats, k: Floats, t: Floats, r: Floats, side: Flo
         (Status.BELOW_INTRINSIC, time_value <= 0),
         (Status.NON_POSITIVE, np.minimum(p, bound) <= 0),
         (Status.EXPIRED, t <= 0),
-        (Status.NAN, ~np.isfinite(p + f + k + t + r)),
+        (Status.NAN, ~np.isfinite(p + f + k + t + d)),
     ):
         np.copyto(status, np.uint8(reason), where=bad)
     return np.where(status == Status.OK, time_value, np.nan), status
@@ -251,15 +252,16 @@ def _normal_table() -> tuple[Floats, Floats]:
 _NORMAL = _normal_table()
 
 
-def _greeks(value: Floats, f: Floats, k: Floats, t: Floats, r: Floats, iv: Floats, side: Floats) -> dict[str, Floats]:
+def _greeks(
+    value: Floats, f: Floats, k: Floats, t: Floats, d: Floats, r: Floats, iv: Floats, side: Floats
+) -> dict[str, Floats]:
     root_t = np.sqrt(t)
     s = iv * root_t
     d1 = np.log(f / k) / s + 0.5 * s
-    discount = np.exp(-r * t)
-    gamma = discount * np.exp(-0.5 * d1 * d1 - LN_SQRT_2PI) / (f * s)
+    gamma = d * np.exp(-0.5 * d1 * d1 - LN_SQRT_2PI) / (f * s)
     vega = gamma * f * f * s * root_t
     return {
-        "delta": discount * side * ndtr(side * d1),
+        "delta": d * side * ndtr(side * d1),
         "gamma": gamma,
         "theta": r * value - 0.5 * vega * iv / t,
         "vega": vega,

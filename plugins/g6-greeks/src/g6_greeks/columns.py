@@ -12,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from g6_greeks.black76 import Bools, Floats
+from g6_greeks.arrays import Bools, Floats, Indices
 from g6core import Snapshot
-
-Indices = npt.NDArray[np.intp]
 
 
 def floats(series: pl.Series) -> Floats:

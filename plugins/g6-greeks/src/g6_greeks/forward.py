@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from g6_greeks.black76 import Bools, Floats
-from g6_greeks.columns import Indices
+from g6_greeks.arrays import Bools, Floats, Indices
 from g6_greeks.prices import Prices
 
 NEAREST = 12

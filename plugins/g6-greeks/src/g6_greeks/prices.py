@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from g6_greeks.black76 import Bools, Floats
+from g6_greeks.arrays import Bools, Floats
 from g6_greeks.columns import floats
 
 

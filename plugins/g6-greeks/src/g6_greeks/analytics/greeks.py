@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from g6_greeks.black76 import Floats, Status, iv_greeks
-from g6_greeks.columns import Indices, columns, expiry_rows, floats, is_call, words
+from g6_greeks.arrays import Floats, Indices
+from g6_greeks.black76 import Status, iv_greeks
+from g6_greeks.columns import columns, expiry_rows, floats, is_call, words
 from g6_greeks.forward import parity_forward
 from g6_greeks.prices import Prices, choose
 from g6_greeks.settings import NSE_RATE, GreeksSettings
@@ -38,7 +39,9 @@ class Greeks(Analytic):
         prices = choose(options, self.price, self.max_spread)
         dte, t = self._time(snapshot)
         forward, source = self._forward(snapshot, rows, strike, prices, t)
-        found = iv_greeks(prices.price, forward[rows], strike, t[rows], self.rate, is_call(snapshot))
+        found = iv_greeks(
+            prices.price, forward[rows], strike, t[rows], np.exp(-self.rate * t)[rows], self.rate, is_call(snapshot)
+        )
         status = found.pop("status")
         if self.to_spot:
             found |= _to_spot(found, prices.price, forward[rows], t[rows], self.rate)

@@ -1,0 +1,1 @@
+"""A module per analytic: from a snapshot to arrays, through the pure functions, and back."""
