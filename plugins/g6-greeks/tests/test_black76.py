@@ -250,3 +250,57 @@ def test_without_volatility_or_time_the_price_is_intrinsic() -> None:
     assert price([110, 90], 100, [1, 0], 0.0, [0, 0.2], [True, False]) == pytest.approx([10, 10])
     assert np.isnan(price(100, 100, [-1, 1, np.nan], 0.0, [0.2, -0.2, 0.2], True)).all()
     assert np.isnan(greeks(100, 100, [0, 1], 0.0, [0.2, 0.0], True)["vega"]).all()
+
+
+def chain(n: int = 50_000) -> tuple[np.ndarray, ...]:
+    """price, forward, strike, t, discount, rate, is_call of n options, some of them senseless."""
+    rng = np.random.default_rng(7)
+    forward, strike = np.full(n, 24000.0), rng.uniform(18000, 30000, n)
+    t, call, sigma = rng.uniform(1e-4, 1.0, n), rng.random(n) < 0.5, rng.uniform(0.05, 1.0, n)
+    value = black76.price(forward, strike, t, sigma, discount(0.065, t), call)
+    value[::97] = np.nan
+    return value, forward, strike, t, discount(0.065, t), np.full(n, 0.065), call
+
+
+def test_threads_change_no_number() -> None:
+    columns = chain()
+    one, three = black76.iv_greeks(*columns), black76.iv_greeks(*columns, threads=3)
+    for name in one:
+        np.testing.assert_array_equal(one[name], three[name], strict=True)
+
+
+def test_results_go_where_they_are_asked_to() -> None:
+    columns = chain(1000)
+    fresh = black76.iv_greeks(*columns)
+    out = {name: np.full_like(column, 1) for name, column in fresh.items()}
+    given = black76.iv_greeks(*columns, out)
+    for name, column in fresh.items():
+        assert given[name] is out[name]
+        np.testing.assert_array_equal(out[name], column)
+
+
+@pytest.mark.parametrize("spoilt", [{"iv": np.empty(3)}, {"status": np.empty(1000)}, {"vega": np.empty(2000)[::2]}])
+def test_an_array_that_does_not_fit_is_refused_by_name(spoilt: dict[str, np.ndarray]) -> None:
+    columns = chain(1000)
+    out = {**black76.iv_greeks(*columns), **spoilt}
+    with pytest.raises(ValueError, match=next(iter(spoilt))):
+        black76.iv_greeks(*columns, out)
+    del out["iv"]
+    with pytest.raises(ValueError, match="iv"):
+        black76.iv_greeks(*columns, out)
+
+
+@pytest.mark.parametrize("strike", [90.0, 130.0, 400.0])
+def test_a_rate_that_is_not_known_leaves_no_greek(strike: float) -> None:
+    value = black76.price(100, strike, 1, 0.5, 1.0, True)
+    found = black76.iv_greeks(value, 100, strike, 1, 1.0, np.nan, True)
+    assert found["status"] == Status.NAN
+    assert all(np.isnan(found[name]) for name in ("iv", *GREEKS))
+
+
+def test_greeks_of_a_senseless_row_have_the_reason() -> None:
+    sigma, t = np.array([0.2, np.nan, 0.0, 0.2, np.inf]), np.array([1, 1, 1, 0, 1])
+    found = black76.greeks(sigma, 100, 100, t, 1.0, 0.0, True)
+    assert list(found["status"]) == [Status.OK, Status.NAN, Status.NON_POSITIVE, Status.EXPIRED, Status.NAN]
+    for name in GREEKS:
+        assert list(np.isnan(found[name])) == [False, True, True, True, True]
