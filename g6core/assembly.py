@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from g6core.analysis import Step, in_order
@@ -34,9 +35,9 @@ class Assembly:
 
 def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     """Build every enabled component. Raises ConfigError when there is nothing to collect."""
-    providers = _built(configuration, "providers")
-    sinks = _built(configuration, "sinks")
-    _refuse_shared(sinks, configuration.settings)
+    providers = built(configuration, "providers")
+    sinks = built(configuration, "sinks")
+    refuse_shared(sinks, configuration.settings.data_dir)
     plans = plan(configuration, providers)
     used = {name: provider for name, provider in providers.items() if plans[name]}
     return Assembly(
@@ -45,7 +46,7 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         plans={name: plans[name] for name in used},
         steps=_steps(configuration),
         sinks=sinks,
-        rules=_built(configuration, "alerts"),
+        rules=built(configuration, "alerts"),
         observers=registry.hook.g6_cycle_finished.get_hookimpls(),
     )
 
@@ -58,7 +59,7 @@ def reassemble(configuration: Configuration, before: Assembly) -> Assembly:
         plans={n: p for n, p in plan(configuration, before.providers).items() if n in before.providers},
         steps=before.steps,
         sinks=before.sinks,
-        rules=_built(configuration, "alerts"),
+        rules=built(configuration, "alerts"),
         observers=before.observers,
     )
 
@@ -79,11 +80,11 @@ def plan(configuration: Configuration, providers: Mapping[str, Provider]) -> dic
     return plans
 
 
-def _refuse_shared(sinks: Mapping[str, Sink], settings: Settings) -> None:
+def refuse_shared(sinks: Mapping[str, Sink], data_dir: Path) -> None:
     """Two sinks in one place would each take the rows of the other for its own, and rows would come twice."""
     owners: dict[str, str] = {}
     for name, sink in sinks.items():
-        place = sink.place(settings.data_dir)
+        place = sink.place(data_dir)
         if place is not None and place in owners:
             raise ConfigError(
                 f"the sinks `{owners[place]}` and `{name}` write into the same place",
@@ -99,7 +100,8 @@ def _served(providers: Mapping[str, Provider]) -> list[str]:
     return list(dict.fromkeys(index for provider in providers.values() for index in provider.indices()))
 
 
-def _built(configuration: Configuration, kind: str) -> dict[str, Any]:
+def built(configuration: Configuration, kind: str) -> dict[str, Any]:
+    """Every enabled component of a kind by its name, not yet opened."""
     return {
         name: component.spec.build(component.settings)
         for name, component in configuration.components[kind].items()

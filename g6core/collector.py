@@ -1,5 +1,5 @@
-"""From a provider to raw snapshots: contracts → spots → select → quotes → split, for all indices of one provider at
-once.
+"""From a provider to raw snapshots: contracts → spots → select → quotes → futures → split, for all indices of one
+provider at once.
 
 What a day does not change is kept for the day: the contracts with their expiry codes, and the selected rows for as
 long as the strategy selects the same.
@@ -8,7 +8,6 @@ long as the strategy selects the same.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -16,7 +15,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from g6core import expiry
+from g6core import expiry, levels
 from g6core.components import Provider, Spot, Strategy
 from g6core.errors import DataError, G6Error, Unavailable
 from g6core.exchange import Calendar, trading_date
@@ -70,6 +69,10 @@ class _Held:
     starts: np.ndarray = field(repr=False)
 
 
+_Ready = tuple[_Held, Spot | None, tuple[str, ...]]
+"""What is selected of an index, its spot, and notes."""
+
+
 class Collector:
     """Collects the indices of one provider, which is open; used by one thread at a time."""
 
@@ -102,8 +105,8 @@ class Collector:
         results = {p.index: Raw(None, "the market is closed") for p in self.plans if not self.is_open(p.index, now)}
         plans = [plan for plan in self.plans if plan.index not in results]
         spots = dict(self.provider.spots([plan.index for plan in plans])) if plans else {}
-        vix = _number(spots.get(VIX))
-        ready: dict[str, tuple[_Held, Spot | None, tuple[str, ...]]] = {}
+        vix = levels.level(spots.get(VIX))
+        ready: dict[str, _Ready] = {}
         for plan in plans:
             try:
                 ready[plan.index] = self._select(plan, spots.get(plan.index), now)
@@ -113,19 +116,27 @@ class Collector:
                 # What is wrong with one index is its own affair; the others are recorded.
                 log.debug("selection of %s", plan.index, exc_info=True)
                 results[plan.index] = Raw(None, told(e))
-        for index, (options, there) in self._quotes({i: held.selected for i, (held, _, _) in ready.items()}).items():
+        return results | self._snapshots(ready, vix, now)
+
+    def _snapshots(self, ready: Mapping[str, _Ready], vix: float | None, now: datetime) -> dict[str, Raw]:
+        results: dict[str, Raw] = {}
+        quotes = self._quotes({i: held.selected for i, (held, _, _) in ready.items()})
+        futures, failure = levels.futures(self.provider, list(quotes))
+        for index, (options, there) in quotes.items():
             held, spot, notes = ready[index]
             if not spot and not there.any():
                 results[index] = Raw(None, "the provider gave neither spot nor quote")
                 continue
-            expiries = held.expiries.hstack([pl.Series("quoted", np.add.reduceat(there, held.starts))])
-            facts = _facts(spot, vix, self.provider.simulated)
-            results[index] = Raw(Snapshot(index, now, self.name, options, expiries, facts), None, notes)
+            future, unsound = levels.futures_by_expiry(futures.get(index), held.expiries["expiry"])
+            expiries = held.expiries.hstack([pl.Series("quoted", np.add.reduceat(there, held.starts)), future])
+            facts = levels.facts(spot, vix, self.provider.simulated)
+            snapshot = Snapshot(index, now, self.name, options, expiries, facts)
+            results[index] = Raw(snapshot, None, (*notes, *failure, *unsound))
         return results
 
-    def _select(self, plan: Plan, spot: Spot | None, now: datetime) -> tuple[_Held, Spot | None, tuple[str, ...]]:
+    def _select(self, plan: Plan, spot: Spot | None, now: datetime) -> _Ready:
         chain = self._chain(plan, now)
-        level = _number(spot)
+        level = levels.level(spot)
         before = self._held.get(plan.index)
         watched = before.selected if before else pl.DataFrame(schema=_SELECTED)
         try:
@@ -205,7 +216,7 @@ class Collector:
             pl.Series("expires_at", [chain.closes[day] for day in listed], UTC_TIME),
             code=pl.Series([chain.codes[day][0] for day in listed]),
         )
-        return _Held(answer, selected, conform(expiries, EXPIRIES, who="the core").drop("quoted"), starts)
+        return _Held(answer, selected, conform(expiries, EXPIRIES, who="the core").drop("quoted", "future"), starts)
 
     def _quotes(self, selected: Mapping[str, pl.DataFrame]) -> dict[str, tuple[pl.DataFrame, np.ndarray]]:
         """The options of each index, and for each row 1 when it has a quote, else 0."""
@@ -256,25 +267,3 @@ def _sound(listed: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     if not left_out:
         return listed, ()
     return sound, (f"{left_out} listed contracts without a proper symbol, expiry, strike or right are left out",)
-
-
-def _finite(value: object) -> float | None:
-    """The number as a float; None when it is absent, not finite, or no number."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _number(spot: Spot | None) -> float | None:
-    last = _finite(spot.last) if spot else None
-    return last if last is not None and last > 0 else None
-
-
-def _facts(spot: Spot | None, vix: float | None, simulated: bool) -> dict[str, float]:
-    facts: dict[str, float | None] = {"spot": _number(spot), "vix": vix}
-    if spot:
-        facts |= {"open": spot.open, "high": spot.high, "low": spot.low, "close": spot.close}
-    known = {name: number for name, value in facts.items() if (number := _finite(value)) is not None}
-    return known | ({"simulated": 1.0} if simulated else {})

@@ -159,6 +159,13 @@ class Provider(Component, ABC):
         the allowed size is the provider's business.
         """
 
+    def futures(self, indices: Sequence[str]) -> Mapping[str, Mapping[date, float]]:
+        """The last price of the listed futures of each index by expiry date, rupees; one that is not known is left out.
+
+        Asked in each cycle after the quotes. What it raises costs nothing but the futures.
+        """
+        return {}
+
 
 class Strategy(Component, ABC):
     """Which strikes to watch."""

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from g6core.errors import DataError
-from g6core.snapshot import Snapshot, decode_frame
+from g6core.snapshot import EXPIRIES, OPTIONS, Snapshot, completed, decode_frame
 
 FORMAT = 1
 SELECT = 'SELECT seq, ts, "index", source, facts, expiries, options FROM snapshots'
@@ -146,9 +146,8 @@ def from_micros(value: int) -> datetime:
 
 def entry(row: tuple[int, int, str, str, str, bytes, bytes]) -> Entry:
     seq, ts, index, source, facts, expiries, options = row
-    return seq, Snapshot(
-        index, from_micros(ts), source, decode_frame(options), decode_frame(expiries), json.loads(facts)
-    )
+    rows, dates = completed(decode_frame(options), OPTIONS), completed(decode_frame(expiries), EXPIRIES)
+    return seq, Snapshot(index, from_micros(ts), source, rows, dates, json.loads(facts))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from g6core.errors import DataError, Unavailable
 from g6core.exchange import trading_date
 from g6core.snapshot import Snapshot, encode_facts, encode_frame
 
-_SCHEMA = f"""
+SCHEMA = f"""
 CREATE TABLE snapshots (
     seq INTEGER PRIMARY KEY, ts INTEGER NOT NULL, "index" TEXT NOT NULL, source TEXT NOT NULL,
     facts TEXT NOT NULL, expiries BLOB NOT NULL, options BLOB NOT NULL, UNIQUE (ts, "index"));
@@ -154,7 +154,12 @@ def _create(path: Path) -> None:
     partial = path.with_name(f"{path.name}.new")
     partial.unlink(missing_ok=True)
     with closing(sqlite3.connect(partial)) as db:
-        db.executescript(_SCHEMA)
+        db.executescript(SCHEMA)
+    put_in_place(partial, path)
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Give a file its name, so that it has it also after the power failed."""
     partial.replace(path)
     if os.name != "nt":
         directory = os.open(path.parent, os.O_RDONLY)

@@ -65,6 +65,7 @@ EXPIRIES: dict[str, pl.DataType | type[pl.DataType]] = {
     "atm_strike": pl.Float64,  # the strike with offset 0
     "contracts": pl.Int64,  # selected
     "quoted": pl.Int64,  # of them with a last price, a bid or an ask
+    "future": pl.Float64,  # last price of the listed future of that expiry, rupees
 }
 """`Snapshot.expiries` before analytics: a row per selected expiry, sorted."""
 
@@ -130,6 +131,14 @@ def conform(
         return frame.select(known + extra)
     except pl.exceptions.PolarsError as e:
         raise DataError(f"{who} gave a column of the wrong type: {e}", code="bad-frame") from e
+
+
+def completed(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """The frame as it is when it has every column of `schema`; else with those that it lacks, null.
+
+    So what was recorded before a column existed is read like anything else.
+    """
+    return frame if schema.keys() <= set(frame.columns) else conform(frame, schema, who="an older recording")
 
 
 def encode_frame(frame: pl.DataFrame) -> bytes:

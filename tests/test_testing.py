@@ -30,7 +30,7 @@ from g6core.testing import (
     snapshots,
 )
 from g6core.testing.component_contract import lent_context
-from g6core.testing.market import LISTINGS, expiry_codes
+from g6core.testing.listings import LISTINGS, expiry_codes
 
 DATA = Path(__file__).parent / "data"
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "plugins": ("plugins", "List installed plugins and their components."),
     "config": ("config", "Show, check and explain the settings."),
     "replay": ("replay", "Send a recording through the engine."),
+    "recompute": ("recompute", "Compute the analytics of recorded days anew."),
     "journal": ("journal", "List and prune the recorded days."),
     "new-plugin": ("new_plugin", "Write a new plugin package with a passing test."),
 }

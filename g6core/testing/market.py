@@ -10,9 +10,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 
 import polars as pl
 
@@ -20,37 +18,7 @@ from g6core.components import Clock, Context, Provider, Spot
 from g6core.errors import Unavailable
 from g6core.snapshot import CONTRACTS, EXPIRIES, OPTIONS, QUOTES, Snapshot, conform
 from g6core.testing.clock import START, ManualClock
-
-IST_OFFSET = timedelta(hours=5, minutes=30)
-TICK = 0.05
-
-
-@dataclass(frozen=True)
-class Listing:
-    """How an index is listed: levels and steps in index points, lots in units, weekday 0 = Monday."""
-
-    exchange: str
-    level: float
-    step: float
-    lot_size: int
-    weekday: int
-    weekly: bool
-    closes: timedelta
-    """After 00:00 UTC of the expiry day."""
-
-    def expiries(self, today: date) -> list[date]:
-        """The next four weeklies and the monthlies of three months, not before `today`; holidays move nothing here."""
-        first = today + timedelta((self.weekday - today.weekday()) % 7)
-        weeks = [first + timedelta(weeks=n) for n in range(14)]
-        monthlies = [day for day in weeks if is_monthly(day)][:3]
-        return sorted({*monthlies, *(weeks[:4] if self.weekly else [])})
-
-
-LISTINGS = {
-    "NIFTY": Listing("NFO", 24_600.0, 50.0, 65, 1, True, timedelta(hours=10, minutes=10)),
-    "BANKNIFTY": Listing("NFO", 55_200.0, 100.0, 30, 1, False, timedelta(hours=10, minutes=10)),
-    "SENSEX": Listing("BFO", 80_400.0, 100.0, 20, 3, True, timedelta(hours=10)),
-}
+from g6core.testing.listings import IST_OFFSET, LISTINGS, TICK, Listing, contracts, expiry_codes, is_monthly
 
 
 class FakeMarket(Provider):
@@ -59,7 +27,7 @@ class FakeMarket(Provider):
     strikes: listed strikes per expiry (odd: as many below as above). The deepest in-the-money call has no quote and the
     deepest in-the-money put has a last price only.
 
-    fail(call, error):  the call (`contracts`, `spots`, `quotes`) raises it; `heal()` ends that.
+    fail(call, error):  the call (`contracts`, `spots`, `quotes`, `futures`) raises it; `heal()` ends that.
     delays[call] = 0.2: the call takes that many seconds.
     vanished:           symbols that are not listed any more.
     unquoted:           symbols that are listed and have no quote.
@@ -104,6 +72,17 @@ class FakeMarket(Provider):
         answer = asked.join(board, on=["exchange", "symbol"], how="left", maintain_order="left")
         return conform(answer.select(*QUOTES), QUOTES, who="FakeMarket")
 
+    def futures(self, indices: Sequence[str]) -> Mapping[str, Mapping[date, float]]:
+        """At the spot, since the rate is 0."""
+        self._enter("futures")
+        today = (self.clock.now() + IST_OFFSET).date()
+        levels = {index: self._spot(index).last for index in indices if index in LISTINGS and self._has_spot(index)}
+        return {
+            index: {day: level for day in LISTINGS[index].expiries(today) if is_monthly(day)}
+            for index, level in levels.items()
+            if level is not None
+        }
+
     def fail(self, call: str, error: Exception, *, times: int | None = None) -> None:
         """Let the next `times` calls raise `error`; all of them until `heal` when not told how many."""
         self._failures[call] = (error, times)
@@ -135,7 +114,7 @@ class FakeMarket(Provider):
         return Spot(path[-1], path[0], max(path), min(path), previous, self.clock.now())
 
     def _listed(self, index: str) -> pl.DataFrame:
-        listed = _contracts(index, (self.clock.now() + IST_OFFSET).date(), self.strikes)
+        listed = contracts(index, (self.clock.now() + IST_OFFSET).date(), self.strikes)
         return listed.filter(~pl.col("symbol").is_in(list(self.vanished))) if self.vanished else listed
 
     def _board(self, index: str) -> pl.DataFrame:
@@ -181,21 +160,6 @@ class FakeMarket(Provider):
         )
 
 
-@lru_cache
-def _contracts(index: str, today: date, strikes: int) -> pl.DataFrame:
-    listing = LISTINGS[index]
-    half = strikes // 2
-    rows = [
-        (index, listing.exchange, f"{index}{symbol_date(day)}{strike:.0f}{right}", day, strike, right)
-        for day in listing.expiries(today)
-        for strike in (listing.level + listing.step * n for n in range(-half, strikes - half))
-        for right in ("CE", "PE")
-    ]
-    frame = pl.DataFrame(rows, schema=["index", "exchange", "symbol", "expiry", "strike", "right"], orient="row")
-    frame = frame.with_columns(token=pl.int_range(pl.len()) + 1, lot_size=listing.lot_size, tick_size=pl.lit(TICK))
-    return conform(frame, CONTRACTS, who="FakeMarket")
-
-
 def snapshot(
     index: str = "NIFTY",
     ts: datetime = START,
@@ -223,7 +187,8 @@ def snapshot(
     )
     options = pl.concat([labelled, market.quotes(chosen)], how="horizontal")
     options = conform(options, OPTIONS, who="snapshot").sort("expiry", "strike", "right")
-    return Snapshot(index, ts, "fake", options, _expiries(options, codes, listing, atm), _facts(spots, index, facts))
+    dated = _expiries(options, codes, listing, atm, market.futures([index])[index])
+    return Snapshot(index, ts, "fake", options, dated, _facts(spots, index, facts))
 
 
 def snapshots(
@@ -233,28 +198,9 @@ def snapshots(
     return [snapshot(index, ts + timedelta(minutes=i), strikes=strikes, expiries=expiries, **facts) for i in range(n)]
 
 
-def expiry_codes(index: str, today: date) -> dict[date, list[str]]:
-    """The codes of every listed expiry; a date that no code names carries itself."""
-    listing = LISTINGS[index]
-    dates = listing.expiries(today)
-    monthlies = [day for day in dates if is_monthly(day)]
-    named = [*zip(("this_week", "next_week"), dates if listing.weekly else [], strict=False)]
-    named += zip(("this_month", "next_month"), monthlies, strict=False)
-    return {day: [code for code, at in named if at == day] or [day.isoformat()] for day in dates}
-
-
-def is_monthly(day: date) -> bool:
-    """True on the last such weekday of its month."""
-    return (day + timedelta(weeks=1)).month != day.month
-
-
-def symbol_date(day: date) -> str:
-    """The expiry as trading symbols write it: 26AUG for a monthly, 26818 for a weekly."""
-    month = day.strftime("%b").upper() if is_monthly(day) else f"{'123456789OND'[day.month - 1]}{day:%d}"
-    return f"{day:%y}{month}"
-
-
-def _expiries(options: pl.DataFrame, codes: Mapping[date, list[str]], listing: Listing, atm: float) -> pl.DataFrame:
+def _expiries(
+    options: pl.DataFrame, codes: Mapping[date, list[str]], listing: Listing, atm: float, futures: Mapping[date, float]
+) -> pl.DataFrame:
     has_quote = pl.any_horizontal(pl.col("last_price", "bid", "ask").is_not_null())
     frame = options.group_by("expiry").agg(contracts=pl.len(), quoted=has_quote.sum()).sort("expiry")
     dates = frame["expiry"].to_list()
@@ -264,6 +210,7 @@ def _expiries(options: pl.DataFrame, codes: Mapping[date, list[str]], listing: L
         codes=pl.Series([codes[d] for d in dates]),
         expires_at=pl.Series(closes),
         atm_strike=pl.lit(atm),
+        future=pl.Series([futures.get(d) for d in dates], dtype=pl.Float64),
     )
     return conform(frame, EXPIRIES, who="snapshot")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import polars as pl
@@ -86,6 +87,14 @@ class ProviderContract(ComponentContract):
 
     def test_an_unknown_spot_is_left_out(self, provider: Provider, index: str) -> None:
         assert "NOSUCHINDEX" not in provider.spots([index, "NOSUCHINDEX"])
+
+    def test_futures_are_prices_by_expiry_date_of_the_asked_indices(self, provider: Provider, index: str) -> None:
+        futures = provider.futures([index, "NOSUCHINDEX"])
+        assert set(futures) <= {index}
+        for day, price in futures.get(index, {}).items():
+            assert type(day) is date, day
+            assert math.isfinite(price) and price > 0, (day, price)
+        assert provider.futures([index, "NOSUCHINDEX"]) == futures
 
     def test_quotes_come_row_for_row(self, provider: Provider, contracts: pl.DataFrame) -> None:
         quotes = _quotes(provider, contracts)

@@ -11,7 +11,8 @@ from g6core.components import Strategy
 from g6core.snapshot import CONTRACTS, LABELS
 from g6core.testing.clock import START
 from g6core.testing.component_contract import ComponentContract
-from g6core.testing.market import LISTINGS, snapshot
+from g6core.testing.listings import LISTINGS
+from g6core.testing.market import snapshot
 
 TODAY: date = START.date()
 NOTHING_HELD = pl.DataFrame(schema={**CONTRACTS, **LABELS})

@@ -17,6 +17,8 @@ from g6core import Snapshot
 Market = Callable[..., Snapshot]
 EXPIRY_DAY = date(2026, 11, 23)
 RATE = 0.065
+CENTRE = 40
+"""The row of a call at the money."""
 
 
 def years(snapshot: Snapshot) -> np.ndarray:
@@ -28,13 +30,17 @@ def computed(snapshot: Snapshot, **chosen: object) -> Snapshot:
     return Greeks(GreeksSettings(**chosen)).compute(snapshot)
 
 
+def with_row(snapshot: Snapshot, row: int, **values: float | None) -> Snapshot:
+    here = pl.int_range(pl.len()) == row
+    changed = [
+        pl.when(here).then(pl.lit(value, pl.Float64)).otherwise(pl.col(name)).alias(name)
+        for name, value in values.items()
+    ]
+    return snapshot.replace(options=snapshot.options.with_columns(changed))
+
+
 def with_first_row(snapshot: Snapshot, **values: float | None) -> Snapshot:
-    first = pl.int_range(pl.len()) == 0
-    return snapshot.replace(
-        options=snapshot.options.with_columns(
-            pl.when(first).then(pl.lit(value)).otherwise(pl.col(name)).alias(name) for name, value in values.items()
-        )
-    )
+    return with_row(snapshot, 0, **values)
 
 
 def test_volatilities_of_the_market_come_back(market: Market) -> None:
@@ -171,3 +177,119 @@ def test_nse_leaves_nothing_to_choose(chosen: dict[str, object]) -> None:
 def test_a_column_that_is_there_already_is_refused(market: Market) -> None:
     with pytest.raises(pl.exceptions.DuplicateError):
         computed(computed(market()))
+
+
+def rows_of(snapshot: Snapshot, **chosen: object) -> list[tuple[float | None, str | None, str | None]]:
+    return list(computed(snapshot, **chosen).options.select("iv", "iv_source", "iv_reason").iter_rows())
+
+
+def test_iv_err_is_what_half_a_tick_does_to_the_volatility(market: Market) -> None:
+    snapshot = market()
+    up = snapshot.replace(options=snapshot.options.with_columns(last_price=pl.col("last_price") + 0.025))
+    plain, raised = (computed(s, price="last").options for s in (snapshot, up))
+    sure = plain["delta"].abs().is_between(0.2, 0.8)
+    moved = raised["iv"] - plain["iv"]
+    assert sure.sum() > 20
+    assert moved.filter(sure).to_list() == pytest.approx(plain["iv_err"].filter(sure).to_list(), rel=0.03)
+    assert (plain["iv_err"].is_null() == plain["iv"].is_null()).all()
+
+
+def test_iv_err_is_large_where_a_quote_carries_no_volatility(market: Market) -> None:
+    options = computed(market()).options.filter(pl.col("iv").is_not_null())
+    near = options.filter(pl.col("delta").abs().is_between(0.3, 0.7))
+    deep = options.filter(pl.col("delta").abs() > 0.985)
+    assert deep.height
+    assert deep["iv_err"].min() > 10 * near["iv_err"].max()
+
+
+def test_iv_err_is_absent_where_the_tick_is_not_known(market: Market) -> None:
+    row = computed(with_row(market(), CENTRE, tick_size=None)).options.row(CENTRE, named=True)
+    assert row["iv"] is not None and row["iv_err"] is None
+    assert computed(market()).options["iv_err"][CENTRE] is not None
+
+
+def test_bid_and_ask_have_volatilities_of_their_own_on_request(market: Market) -> None:
+    snapshot = with_first_row(market(half_spread=0.5), bid=None)
+    options = computed(snapshot, bid_ask=True).options
+    between = options.filter(pl.col("delta").abs().is_between(0.05, 0.95))
+    assert (between["iv_bid"] < between["iv"]).all() and (between["iv"] < between["iv_ask"]).all()
+    width = between["iv_ask"] - between["iv_bid"]
+    assert width.to_list() == pytest.approx((0.01 / between["vega"]).to_list(), rel=0.05)
+    assert options["iv_bid"][0] is None
+    assert not {"iv_bid", "iv_ask"} & set(computed(snapshot).options.columns)
+
+
+def test_the_discount_factor_is_that_of_the_rate(market: Market) -> None:
+    expiries = computed(market(), rate=0.08).expiries
+    assert expiries["discount"].to_list() == pytest.approx((-0.08 * expiries["t"]).exp().to_list())
+
+
+@pytest.mark.parametrize(
+    ("age", "values", "expected"),
+    [
+        (timedelta(minutes=15), {"bid": None}, ("last", None)),
+        (timedelta(minutes=15, seconds=1), {"bid": None}, (None, "stale")),
+        (timedelta(minutes=15, seconds=1), {"bid": None, "last_price": None}, (None, "nan")),
+        (timedelta(minutes=15, seconds=1), {}, ("mid", None)),
+        (timedelta(seconds=-5), {"bid": None}, ("last", None)),
+        (None, {"bid": None}, ("last", None)),
+    ],
+)
+def test_an_old_last_price_is_stale_and_a_mid_never_is(
+    market: Market, age: timedelta | None, values: dict[str, None], expected: tuple[str | None, str | None]
+) -> None:
+    snapshot = with_row(market(), CENTRE, **values)
+    stamp = pl.lit(None, pl.Datetime("us", "UTC")) if age is None else pl.lit(snapshot.ts - age)
+    dated = snapshot.replace(options=snapshot.options.with_columns(exchange_ts=stamp))
+    iv, source, reason = rows_of(dated)[CENTRE]
+    assert (source, reason) == expected
+    assert (iv is None) == (reason is not None)
+
+
+def test_how_old_is_too_old_can_be_set_and_nse_asks_for_no_age(market: Market) -> None:
+    snapshot = market()
+    old = snapshot.replace(options=snapshot.options.with_columns(exchange_ts=pl.lit(snapshot.ts - timedelta(hours=1))))
+    assert {reason for _, _, reason in rows_of(old, price="last")} == {"stale"}
+    assert rows_of(old, price="last", max_age="1h")[CENTRE][2] is None
+    assert rows_of(old, convention="nse")[CENTRE][2] is None
+    with pytest.raises(ValidationError, match="fixes max_age"):
+        GreeksSettings(convention="nse", max_age="1h")
+
+
+@pytest.mark.filterwarnings("error")
+def test_of_several_reasons_the_first_counts(market: Market) -> None:
+    """expired, stale or one_sided, nan, non_positive, below_intrinsic, above_maximum."""
+    old, close = market().ts - timedelta(hours=1), market().expiries["expires_at"][0]
+
+    def reason(
+        ts: datetime | None = None, use: str = "last", stamp: datetime | None = None, **values: float | None
+    ) -> str:
+        row = with_row(market(), CENTRE, **values)
+        dated = row.options.with_columns(exchange_ts=pl.lit(stamp, pl.Datetime("us", "UTC")))
+        return str(rows_of(row.replace(ts=ts or row.ts, options=dated), price=use)[CENTRE][2])
+
+    assert reason(last_price=1e6) == "above_maximum"
+    assert reason(strike=20000.0, last_price=0.05) == "below_intrinsic"
+    assert reason(strike=20000.0, last_price=-1.0) == "non_positive"
+    assert reason(strike=20000.0, last_price=None) == "nan"
+    assert reason(stamp=old, last_price=-1.0) == "stale"
+    assert reason(use="mid", bid=None, last_price=-1.0) == "one_sided"
+    assert reason(use="mid", bid=None, ask=None, last_price=None) == "nan"
+    for values in ({"last_price": 1e6}, {"last_price": -1.0}, {"last_price": None}, {"stamp": old}):
+        assert reason(ts=close, **values) == "expired"
+    assert reason(ts=close, use="mid", bid=None) == "expired"
+
+
+@pytest.mark.filterwarnings("error")
+def test_up_to_the_last_second_there_is_volatility_and_then_none(market: Market) -> None:
+    close = market().expiries["expires_at"][0]
+    last = market(spot=24000.2, ts=close - timedelta(seconds=1))
+    before, after = computed(last), computed(last.replace(ts=close))
+    numbers = ["iv", "iv_err", "delta", "gamma", "theta", "vega", "rho"]
+    expired = pl.col("expiry") == EXPIRY_DAY
+    near = before.options.filter(expired & (pl.col("strike") == 24000))
+    assert near.select(pl.col(numbers).is_not_null().all()).row(0) == (True,) * len(numbers)
+    gone = after.options.filter(expired)
+    assert gone.select(pl.col(numbers).is_null().all()).row(0) == (True,) * len(numbers)
+    assert gone["iv_reason"].unique().to_list() == ["expired"]
+    assert after.options.filter(~expired)["iv"].is_not_null().any()

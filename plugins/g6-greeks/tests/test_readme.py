@@ -16,7 +16,7 @@ def test_the_sample_configuration_is_valid_and_shows_the_defaults() -> None:
         assert set(tables) <= {spec.name for spec in g6_analytics()}
         GreeksSettings(**tables["greeks"])
     first = tomllib.loads(re.findall(r"```toml\n(.*?)```", README, re.DOTALL)[0])
-    assert first["analytics"]["greeks"] == GreeksSettings().model_dump()
+    assert first["analytics"]["greeks"] == GreeksSettings().model_dump(mode="json")
 
 
 def test_every_column_and_setting_is_explained() -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,17 @@ def test_columns_of_analytics_are_computed_again_and_those_of_the_exchange_kept(
     quotes = day.quotes(day.contracts("NIFTY"))
     assert quotes.columns == [*QUOTES, "exchange_iv"]
     assert quotes["exchange_iv"].unique().to_list() == [0.19]
+
+
+def test_futures_are_those_of_the_instant_and_none_where_none_was_recorded(
+    replay: Replays, tmp_path: Path, taken: list[Snapshot]
+) -> None:
+    bare = taken[1].replace(expiries=taken[1].expiries.drop("future"))
+    day = replay(record(tmp_path / "a", taken[0], bare, taken[2]))
+    for snapshot, known in ((taken[0], True), (bare, False), (taken[2], True)):
+        futures = day.at(snapshot.ts).futures(["NIFTY", "BANKNIFTY"])
+        assert futures == ({"NIFTY": {date(2026, 8, 25): snapshot.facts["spot"]}} if known else {})
+    assert day.at(taken[0].ts + timedelta(seconds=1)).futures(["NIFTY"]) == {}
 
 
 def test_simulated_stays_simulated(replay: Replays, tmp_path: Path, taken: list[Snapshot]) -> None:

@@ -13,6 +13,7 @@ from g6_sim.provider import Sim
 
 from g6core import Context
 from g6core.exchange import Calendar
+from g6core.history import History
 from g6core.testing import ManualClock
 
 FRIDAY = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
@@ -35,7 +36,7 @@ def make(tmp_path: Path, clock: ManualClock, calendar: Calendar) -> Callable[...
 
     def made(**settings: object) -> Sim:
         sim = Sim(Settings(**settings))
-        sim.open(Context(tmp_path, clock, calendar))
+        sim.open(Context(tmp_path, clock, calendar, History(tmp_path)))
         return sim
 
     return made

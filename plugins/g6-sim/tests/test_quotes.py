@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 from g6_sim.provider import Sim
 
+from g6core.exchange import Calendar
 from g6core.snapshot import QUOTES
 from g6core.testing import ManualClock
 
@@ -126,3 +128,25 @@ def test_it_is_open_at_nights_on_holidays_and_in_years_to_come(sim: Sim, clock: 
     for index in sim.indices():
         assert chain(sim, index)["ask"].is_not_null().sum() > 100
     assert Sim.simulated and Sim.always_open
+
+
+def test_futures_of_the_monthly_expiries_are_the_true_forward_on_its_tick(make: Callable[..., Sim]) -> None:
+    rounded, exact = make().futures(["NIFTY", "BANKNIFTY"]), make(tick_rounding=False).futures(["NIFTY", "BANKNIFTY"])
+    sim = make()
+    for index in ("NIFTY", "BANKNIFTY"):
+        contracts = sim.contracts(index)
+        monthly = contracts.filter(pl.col("symbol").str.contains(r"^[A-Z]+\d\d[A-Z]{3}\d+[CP]E$"))
+        forwards = monthly.hstack(sim.truth(monthly)).unique("expiry", maintain_order=True)
+        assert exact[index] == dict(zip(forwards["expiry"], forwards["forward"], strict=True))
+        assert len(exact[index]) == 3
+        for day, price in rounded[index].items():
+            assert round(price / 0.05) * 0.05 == pytest.approx(price, abs=1e-9)
+            assert price == pytest.approx(exact[index][day], abs=0.0251)
+
+
+def test_a_future_has_no_price_from_its_close_on(sim: Sim, clock: ManualClock, calendar: Calendar) -> None:
+    first = min(sim.futures(["NIFTY"])["NIFTY"])
+    clock.set(calendar.closes_at("NFO", first) - timedelta(seconds=1))
+    assert first in sim.futures(["NIFTY"])["NIFTY"]
+    clock.set(calendar.closes_at("NFO", first))
+    assert first not in sim.futures(["NIFTY"])["NIFTY"]

@@ -33,13 +33,15 @@ def expiry_rows(snapshot: Snapshot) -> Indices:
     return np.searchsorted(snapshot.expiries["expiry"].to_numpy(), snapshot.options["expiry"].to_numpy())
 
 
-def columns(named: Mapping[str, Floats]) -> list[pl.Series]:
+def columns(named: Mapping[str, Floats], dtype: type[pl.DataType] | None = None) -> list[pl.Series]:
     """A series per array, all of one length. One long series is cut up, since it is each new one that costs."""
     long = pl.Series(np.concatenate(list(named.values())), nan_to_null=True)
+    long = long if dtype is None else long.cast(dtype)
     height = long.len() // len(named)
     return [long.slice(i * height, height).alias(name) for i, name in enumerate(named)]
 
 
 def words(name: str, vocabulary: npt.NDArray[np.object_], codes: npt.NDArray[np.integer]) -> pl.Series:
     """The word of each code, from a short vocabulary."""
-    return pl.Series(name, vocabulary[codes].tolist(), dtype=pl.String)
+    # Picked by a series of positions: a list of words would be looked at word by word.
+    return pl.Series(name, vocabulary.tolist(), dtype=pl.String)[pl.Series(codes.astype(np.uint32))]

@@ -64,6 +64,9 @@ class Day:
             spots |= spots_of(snapshot.index, snapshot.facts)
         return spots
 
+    def futures(self, instant: datetime) -> Mapping[str, Mapping[date, float]]:
+        return {s.index: known for s in self._at(instant) if (known := _futures(s))}
+
     def _at(self, instant: datetime) -> list[Snapshot]:
         if instant not in self._known:
             return []
@@ -85,3 +88,7 @@ class Day:
 
 def _snapshots(path: Path) -> Iterator[Snapshot]:
     return (snapshot for _, snapshot in read_day(path))
+
+
+def _futures(snapshot: Snapshot) -> dict[date, float]:
+    return {day: price for day, price in snapshot.expiries.select("expiry", "future").iter_rows() if price is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
@@ -69,6 +69,10 @@ class Replay(Provider):
     def spots(self, indices: Sequence[str]) -> Mapping[str, Spot]:
         known = self._recording.spots(self._clock.now())
         return {index: known[index] for index in (*indices, "INDIAVIX") if index in known}
+
+    def futures(self, indices: Sequence[str]) -> Mapping[str, Mapping[date, float]]:
+        known = self._recording.futures(self._clock.now())
+        return {index: known[index] for index in indices if index in known}
 
     def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
         """QUOTES and the recorded `exchange_…` columns."""

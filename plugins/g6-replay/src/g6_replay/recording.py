@@ -33,6 +33,9 @@ class Recording(Protocol):
 
     def spots(self, instant: datetime) -> Mapping[str, Spot]: ...
 
+    def futures(self, instant: datetime) -> Mapping[str, Mapping[date, float]]:
+        """The futures recorded at the instant, by index and expiry date."""
+
     def close(self) -> None: ...
 
 
@@ -84,6 +87,9 @@ class Table:
 
     def spots(self, instant: datetime) -> Mapping[str, Spot]:
         return self._spots.get(instant, {})
+
+    def futures(self, instant: datetime) -> Mapping[str, Mapping[date, float]]:
+        return {}
 
     def close(self) -> None:
         pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -34,6 +34,7 @@ class Board:
     """The options of all indices on one day.
 
     listing: columns CONTRACTS, by index in the order of `terms`, then by expiry. closes: the close of each chain.
+    monthly: the chains that have a future beside them.
     A contract that is expected to trade less than a lot in the whole day has no quote.
     """
 
@@ -43,6 +44,7 @@ class Board:
         terms: Mapping[str, Terms],
         listing: pl.DataFrame,
         closes: Mapping[tuple[str, date], datetime],
+        monthly: Collection[tuple[str, date]],
         *,
         seed: int,
         volatility: float,
@@ -52,6 +54,7 @@ class Board:
         self._keys = listing.select("exchange", "symbol", row=pl.int_range(pl.len(), dtype=pl.Int64))
         chains = listing.select("index", "expiry").unique(maintain_order=True).rows()
         table = [terms[index] for index, _ in chains]
+        self._futures = [(n, *chain, terms[chain[0]].tick_size) for n, chain in enumerate(chains) if chain in monthly]
         self._number = np.array([t.number for t in table])
         self._volatility = np.array([volatility * t.volatility for t in table])
         self._closes = np.array([closes[chain].timestamp() for chain in chains])
@@ -112,6 +115,16 @@ class Board:
             "received_ts": (ts, quoted),
         }
         return pl.DataFrame([_series(name, *columns[name]) for name in QUOTES])
+
+    def futures(self, now: datetime, *, tick_rounding: bool) -> dict[str, dict[date, float]]:
+        """The price of each future by index and expiry: the true forward. None after its close."""
+        _, forward, _ = self._chains(self.day.at(now.timestamp() - self.day.midnight))
+        prices: dict[str, dict[date, float]] = {}
+        for number, index, expiry, tick in self._futures:
+            price = float(forward[number])
+            if not np.isnan(price):
+                prices.setdefault(index, {})[expiry] = round(round(price / tick) * tick, 2) if tick_rounding else price
+        return prices
 
     def _chains(self, state: State) -> tuple[Floats, Floats, Floats]:
         """Time in years, forward and total variance at the forward of each chain; nan after its close."""

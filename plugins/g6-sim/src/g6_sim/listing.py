@@ -80,14 +80,19 @@ def _multiples(step: int, level: float, reach: float) -> set[int]:
     return {s for s in range(int(low // step) * step, int(high) + step, step) if low <= s <= high}
 
 
+def is_monthly(code: str) -> bool:
+    """Whether that part of a symbol is a monthly expiry's: 26NOV."""
+    return code[2:] in _MONTHS
+
+
 def contracts(terms: Terms, listed: dict[date, str], volatility: float) -> pl.DataFrame:
     """The options of the index with these expiries, columns CONTRACTS, sorted by expiry, strike, right."""
-    dates = pl.DataFrame({"expiry": list(listed), "code": list(listed.values())}, schema_overrides={"expiry": pl.Date})
+    codes = {"expiry": list(listed), "code": list(listed.values()), "monthly": [is_monthly(c) for c in listed.values()]}
+    dates = pl.DataFrame(codes, schema_overrides={"expiry": pl.Date, "monthly": pl.Boolean})
     rights = pl.DataFrame({"right": ["CE", "PE"]})
-    monthly = pl.col("code").str.contains(r"^\d\d[A-Z]{3}$")
     frame = (
         dates.join(strikes(terms, volatility), how="cross")
-        .filter(pl.col("near") | monthly)
+        .filter(pl.col("near") | pl.col("monthly"))
         .join(rights, how="cross")
         .select(
             index=pl.lit(terms.name),

@@ -74,6 +74,12 @@ class Sim(Provider):
         board = self._today(now)
         return board.quotes(now, board.rows(contracts), tick_rounding=self._settings.tick_rounding)
 
+    def futures(self, indices: Sequence[str]) -> Mapping[str, Mapping[date, float]]:
+        """Of the monthly expiries: the true forward, on its tick."""
+        now = self._clock.now()
+        prices = self._today(now).futures(now, tick_rounding=self._settings.tick_rounding)
+        return {index: prices[index] for index in indices if index in prices}
+
     def truth(self, contracts: pl.DataFrame) -> pl.DataFrame:
         """What stands behind the quotes now, row for row, null for a contract that has expired or is not listed.
 
@@ -107,7 +113,10 @@ class Sim(Provider):
             listing.contracts(self._terms[name], expiries, s.volatility) for name, expiries in listed.items()
         )
         day = Day(s.seed, s.volatility, list(self._terms.values()), today)
-        return Board(day, self._terms, frame, closes, seed=s.seed, volatility=s.volatility)
+        monthly = {
+            (name, at) for name, codes in listed.items() for at, code in codes.items() if listing.is_monthly(code)
+        }
+        return Board(day, self._terms, frame, closes, monthly, seed=s.seed, volatility=s.volatility)
 
 
 def _spot(values: Sequence[float], ts: datetime) -> Spot:

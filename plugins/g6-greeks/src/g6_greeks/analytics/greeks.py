@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from g6_greeks.arrays import Floats, Indices
-from g6_greeks.black76 import Status, iv_greeks
-from g6_greeks.columns import columns, expiry_rows, floats, is_call, words
+from g6_greeks.arrays import Bools, Codes, Floats, Indices
+from g6_greeks.black76 import Status, implied_volatility, iv_greeks, warm_up
+from g6_greeks.columns import columns, expiry_rows, floats, is_call
 from g6_greeks.forward import parity_forward
-from g6_greeks.prices import Prices, choose
+from g6_greeks.prices import Prices, Refused, choose
 from g6_greeks.settings import NSE_RATE, GreeksSettings
-from g6core import Analytic, Snapshot, trading_date
+from g6core import Analytic, Context, Snapshot, trading_date
 
 YEAR = np.timedelta64(365, "D")
 
-UNITS = {"delta": 1.0, "gamma": 1.0, "theta": 1 / 365, "vega": 1 / 100, "rho": 1 / 100}
+UNITS = {"theta": 1 / 365, "vega": 1 / 100, "rho": 1 / 100}
 """From per year and per 1.00 to per calendar day, volatility point and percentage point."""
 
-ONE_SIDED = len(Status)
-REASONS = np.array([None, *(status.word for status in Status if status), "one_sided"], dtype=object)
-SOURCES = np.array(["last", "mid", None], dtype=object)
-FORWARD_SOURCES = np.array(["spot", "parity", None], dtype=object)
+REFUSED, LAST = len(Status) - 1, len(Status) + len(Refused) - 1
+WORDS = pl.Series([None, *(s.word for s in Status if s), *(r.name.lower() for r in Refused if r), "last", "mid"])
+"""For `iv_reason` and `iv_source`: Status from 1 on, Refused after the place REFUSED, the sources from LAST on."""
+
+FORWARD_SOURCES = ("parity", "future", "spot")
+
+Market = tuple[Floats, Floats, Floats, Floats]
+"""forward, strike, t and discount of each option, as the formulas take them."""
 
 
 class Greeks(Analytic):
@@ -31,32 +38,30 @@ class Greeks(Analytic):
         self.rate = NSE_RATE if self.nse else settings.rate
         self.price = "last" if self.nse else settings.price
         self.max_spread = settings.max_spread
+        self.max_age = None if self.nse else settings.max_age
         self.to_spot = self.nse or settings.delta == "spot"
+        self.bid_ask = settings.bid_ask
+
+    def open(self, context: Context) -> None:
+        # What is compiled when first called is called here, so that no cycle waits for it.
+        one = np.ones(1)
+        parity_forward(np.zeros(1, np.intp), one, one > 0, one, one, one, one)
+        warm_up()
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        options, expiries = snapshot.options, snapshot.expiries
-        rows, strike = expiry_rows(snapshot), floats(options["strike"])
-        prices = choose(options, self.price, self.max_spread)
+        rows, strike, calls = expiry_rows(snapshot), floats(snapshot.options["strike"]), is_call(snapshot)
+        oldest = None if self.max_age is None else snapshot.ts - self.max_age
+        prices = choose(snapshot.options, self.price, self.max_spread, oldest)
         dte, t = self._time(snapshot)
-        forward, source = self._forward(snapshot, rows, strike, prices, t)
-        found = iv_greeks(
-            prices.price, forward[rows], strike, t[rows], np.exp(-self.rate * t)[rows], self.rate, is_call(snapshot)
-        )
-        status = found.pop("status")
-        if self.to_spot:
-            found |= _to_spot(found, prices.price, forward[rows], t[rows], self.rate)
-        reason = np.where((status == Status.NAN) & prices.one_sided, ONE_SIDED, status)
-        iv_source = np.where(np.isnan(prices.price), 2, prices.mid)
-        facts = columns({"t": t, "forward": forward})
+        # Once it has expired an expiry has neither a discount factor nor a forward.
+        discount = np.exp(-self.rate * np.where(t > 0, t, np.nan))
+        forward, source, rmse = self._forward(snapshot, rows, strike, calls, prices, t, discount)
+        numbers = columns({"t": t, "discount": discount, "forward": forward, "parity_rmse": rmse})
+        by = pl.Series("forward_source", source, dtype=pl.String)
+        market = (forward[rows], strike, t[rows], discount[rows])
         return snapshot.replace(
-            options=options.hstack(
-                [
-                    *columns({name: values * UNITS.get(name, 1.0) for name, values in found.items()}),
-                    words("iv_source", SOURCES, iv_source),
-                    words("iv_reason", REASONS, reason),
-                ]
-            ),
-            expiries=expiries.hstack([pl.Series("dte", dte), *facts, words("forward_source", FORWARD_SOURCES, source)]),
+            options=snapshot.options.hstack(self._columns(snapshot, prices, market, calls)),
+            expiries=snapshot.expiries.hstack([pl.Series("dte", dte), *numbers, by]),
         )
 
     def _time(self, snapshot: Snapshot) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -69,24 +74,63 @@ class Greeks(Analytic):
         return dte, (snapshot.expiries["expires_at"].to_numpy() - now) / YEAR
 
     def _forward(
-        self, snapshot: Snapshot, rows: Indices, strike: Floats, prices: Prices, t: Floats
-    ) -> tuple[Floats, Indices]:
-        """The forward of each expiry and its place in FORWARD_SOURCES."""
-        carried = snapshot.facts.get("spot", np.nan) * np.exp(self.rate * t)
+        self, snapshot: Snapshot, rows: Indices, strike: Floats, calls: Bools, prices: Prices, t: Floats, d: Floats
+    ) -> tuple[Floats, list[str | None], Floats]:
+        """Of each expiry the forward, where it is from, and the root mean square of the parity residuals."""
+        carried, unknown = snapshot.facts.get("spot", np.nan) / d, np.full(d.shape, np.nan)
         if self.nse:
-            return carried, np.where(np.isfinite(carried), 0, 2)
-        forward = parity_forward(rows, strike, prices, np.exp(-self.rate * t))
-        parity = np.isfinite(forward)
-        return np.where(parity, forward, carried), np.where(parity, 1, np.where(np.isfinite(carried), 0, 2))
+            return *_first_known(unknown, unknown, carried), unknown
+        parity, rmse = parity_forward(rows, strike, calls, prices.price, prices.spread, t, d)
+        # A future has a price after the close as well.
+        future = np.where(np.isfinite(d), floats(snapshot.expiries["future"]), np.nan)
+        return *_first_known(parity, future, carried), rmse
+
+    def _columns(self, snapshot: Snapshot, prices: Prices, market: Market, calls: Bools) -> list[pl.Series]:
+        """What is added to the options."""
+        found = iv_greeks(prices.price, *market, self.rate, calls)
+        status = found.pop("status")
+        with np.errstate(divide="ignore"):
+            error = 0.5 * floats(snapshot.options["tick_size"]) / found["vega"]
+        if self.to_spot:
+            found |= _to_spot(found, prices.price, market, self.rate)
+        for name, unit in UNITS.items():
+            found[name] *= unit
+        iv = {"iv": found.pop("iv"), "iv_err": np.where(np.isfinite(error), error, np.nan)}
+        sides = _sides(snapshot.options, market, calls) if self.bid_ask else {}
+        return [*columns({**iv, **sides, **found}), *_words(prices, status, expired=market[2] <= 0)]
 
 
-def _to_spot(found: dict[str, Floats], price: Floats, forward: Floats, t: Floats, rate: float) -> dict[str, Floats]:
-    """delta, gamma, theta and rho with the spot, forward*exp(-rate*t), in place of the forward; raw units."""
-    growth = np.exp(rate * t)
+def _first_known(*candidates: Floats) -> tuple[Floats, list[str | None]]:
+    """Of each expiry the first number that there is, candidates as in FORWARD_SOURCES, and its source."""
+    of_each = zip(*(values.tolist() for values in candidates), strict=True)
+    found = [
+        next(((v, name) for v, name in zip(values, FORWARD_SOURCES, strict=True) if math.isfinite(v)), (math.nan, None))
+        for values in of_each
+    ]
+    return np.array([v for v, _ in found], dtype=np.float64), [name for _, name in found]
+
+
+def _words(prices: Prices, status: Codes, expired: Bools) -> list[pl.Series]:
+    """iv_source and iv_reason. Of several reasons the first of: expired, refused, those of Status in their order."""
+    source = np.where(np.isnan(prices.price), 0, prices.mid + LAST)
+    reason = np.where(prices.refused, prices.refused + REFUSED, status)
+    reason[expired] = Status.EXPIRED
+    both = WORDS[pl.Series(np.concatenate([source, reason]).astype(np.uint32))]
+    return [both.slice(0, source.size).alias("iv_source"), both.slice(source.size).alias("iv_reason")]
+
+
+def _sides(options: pl.DataFrame, market: Market, calls: Bools) -> dict[str, Any]:
+    """The volatilities of bid and ask themselves, however wide apart these are."""
+    return {f"iv_{side}": implied_volatility(floats(options[side]), *market, calls)["iv"] for side in ("bid", "ask")}
+
+
+def _to_spot(found: dict[str, Any], price: Floats, market: Market, rate: float) -> dict[str, Floats]:
+    """delta, gamma, theta and rho with the spot, forward*discount, in place of the forward; raw units."""
+    forward, _, t, discount = market
     delta = found["delta"]
     return {
-        "delta": delta * growth,
-        "gamma": found["gamma"] * growth * growth,
+        "delta": delta / discount,
+        "gamma": found["gamma"] / (discount * discount),
         "theta": found["theta"] - rate * forward * delta,
         "rho": t * (forward * delta - price),
     }

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 
 from g6_greeks.arrays import Bools, Floats, Indices
+
+DELTA = 0.25
+D_25 = NormalDist().inv_cdf(DELTA)
 
 
 def atm_volatility(rows: Indices, strike: Floats, call: Bools, iv: Floats, forward: Floats) -> Floats:
@@ -36,3 +42,44 @@ def straddle(rows: Indices, strike: Floats, call: Bools, last_price: Floats, atm
     legs[call[here].astype(np.intp), rows[here]] = last_price[here]
     both: Floats = legs.sum(axis=0)
     return both
+
+
+def expected_move(forward: Floats, volatility: Floats, t: Floats) -> Floats:
+    """One standard deviation to the expiry, forward*volatility*sqrt(t), in rupees; NaN where no time is left."""
+    move: Floats = forward * volatility * np.sqrt(np.where(t > 0, t, np.nan))
+    return move
+
+
+def wings(rows: Indices, strike: Floats, call: Bools, iv: Floats, forward: Floats, t: Floats) -> Floats:
+    """Volatility of the call and of the put of 25 delta, shape (2, expiries).
+
+    The delta is the forward's, undiscounted: N(d1) of a call, N(-d1) of a put (Black 1976). Only options out of the
+    money count. Linear in delta between the neighbours (of those whose volatility is known) that have 0.25 between
+    them; of several such pairs the one nearest to the money. NaN where no two have.
+    """
+    sign = np.where(call, 1.0, -1.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # `away` grows from the money outwards on either side.
+        away = sign * np.log(strike / forward[rows])
+        total = iv * np.sqrt(t)[rows]
+        signed_d1 = 0.5 * sign * total - away / total
+    out = (away >= 0) & np.isfinite(signed_d1)
+    outwards = np.concatenate((np.flatnonzero(out & call), np.flatnonzero(out & ~call)[::-1]))
+    sides = (rows + t.size * ~call)[outwards]
+    return _at_delta(sides, iv[outwards], signed_d1[outwards], 2 * t.size).reshape(2, t.size)
+
+
+def _at_delta(sides: Indices, iv: Floats, d: Floats, count: int) -> Floats:
+    """Where N(d) passes DELTA on each side, shape (count,); the options of a side come from the money outwards."""
+    # Counted down, since of several values for one place numpy keeps the last.
+    near = np.flatnonzero((d[:-1] >= D_25) & (d[1:] < D_25) & (sides[:-1] == sides[1:]))[::-1]
+    inner, outer = _normal(d[near]), _normal(d[near + 1])
+    part = (inner - DELTA) / (inner - outer)
+    volatility = np.full(count, np.nan)
+    volatility[sides[near]] = iv[near] * (1.0 - part) + iv[near + 1] * part
+    return volatility
+
+
+def _normal(x: Floats) -> Floats:
+    """The standard normal distribution, for a handful of values."""
+    return np.array([0.5 * math.erfc(-v * math.sqrt(0.5)) for v in x.tolist()])

@@ -6,10 +6,21 @@ import numpy as np
 
 from g6_greeks.arrays import Bools, Floats, Indices
 
+PERCENT = 0.01
+
+
+def sums_by_right(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Floats:
+    """Sums per expiry over the known calls and over the known puts, shape (2, expiries); NaN where none is known."""
+    known = ~np.isnan(amount)
+    sides = (rows + expiries * ~call)[known]
+    sums = np.bincount(sides, weights=amount[known], minlength=2 * expiries).astype(np.float64, copy=False)
+    sums[np.bincount(sides, minlength=2 * expiries) == 0] = np.nan
+    return sums.reshape(2, expiries)
+
 
 def put_call_ratio(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Floats:
     """Sum over puts / sum over calls; NaN where no put is known, no call is known, or the calls sum to 0."""
-    calls, puts = _known_sums(rows, call, amount, expiries)
+    calls, puts = sums_by_right(rows, call, amount, expiries)
     ratio = np.full(expiries, np.nan)
     np.divide(puts, calls, out=ratio, where=calls > 0)
     return ratio
@@ -22,8 +33,8 @@ def max_pain(rows: Indices, strike: Floats, call: Bools, oi: Floats, expiries: i
     where oi(calls <= K) >= oi(puts > K), that is, where the oi of both up to K reaches that of all puts. NaN where no
     put or no call is known, or nothing is open.
     """
-    calls, puts = _known_sums(rows, call, oi, expiries)
-    up_to = np.cumsum(np.where(np.isfinite(oi), oi, 0.0))
+    calls, puts = sums_by_right(rows, call, oi, expiries)
+    up_to = np.cumsum(np.where(np.isnan(oi), 0.0, oi))
     counts = np.bincount(rows, minlength=expiries)
     start = np.cumsum(counts) - counts
     before = np.concatenate(([0.0], up_to))[start]
@@ -35,10 +46,13 @@ def max_pain(rows: Indices, strike: Floats, call: Bools, oi: Floats, expiries: i
     return pain
 
 
-def _known_sums(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Floats:
-    """Sums per expiry over the known calls and the known puts, shape (2, expiries); NaN where none is known."""
-    known = np.isfinite(amount)
-    sides = np.where(call, rows, rows + expiries)[known]
-    sums = np.bincount(sides, weights=amount[known], minlength=2 * expiries).astype(np.float64, copy=False)
-    sums[np.bincount(sides, minlength=2 * expiries) == 0] = np.nan
-    return sums.reshape(2, expiries)
+def gamma_exposure(rows: Indices, call: Bools, gamma: Floats, oi: Floats, spot: float, expiries: int) -> Floats:
+    """Rupees of the underlying that dealers have to trade per 1 % move: sum(gamma*oi*spot**2*0.01), calls +, puts -.
+
+    The convention (SqueezeMetrics 2017) takes dealers to be long every call and short every put, which nobody can see;
+    a positive number then damps moves. gamma: per point of the underlying; oi: units. A row whose gamma or open
+    interest is not known does not count. NaN where no call or no put counts.
+    """
+    calls, puts = sums_by_right(rows, call, gamma * oi * (PERCENT * spot * spot), expiries)
+    exposure: Floats = calls - puts
+    return exposure

@@ -1,0 +1,96 @@
+"""The analytic `oi_change`: how open interest changed since the day's first snapshot and since the last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from g6_greeks.arrays import Floats
+from g6_greeks.chain import sums_by_right
+from g6_greeks.columns import columns, expiry_rows, floats, is_call
+from g6core import Analytic, Context, Snapshot, trading_date
+
+
+class _Seen:
+    """The open interest of one snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.ts = snapshot.ts
+        self.symbols, self.oi = snapshot.options["symbol"], floats(snapshot.options["oi"])
+        self._lined_up = self.symbols, self.oi
+
+    def beside(self, symbols: pl.Series) -> Floats:
+        """Row for row as these contracts; NaN for one that was not there, or not once. Joined when they change."""
+        lined_up, oi = self._lined_up
+        if not lined_up.equals(symbols):
+            then = pl.DataFrame({"symbol": self.symbols, "oi": self.oi}).unique("symbol", keep="none")
+            now = symbols.to_frame("symbol").join(then, on="symbol", how="left", maintain_order="left")
+            oi = floats(now["oi"])
+            self._lined_up = symbols, oi
+        return oi
+
+
+@dataclass(frozen=True)
+class _Day:
+    """The newest snapshot of an index, the day's first one and the one just before; None where there is none."""
+
+    day: date
+    first: _Seen | None
+    before: _Seen | None
+    now: _Seen
+
+
+class OpenInterestChange(Analytic):
+    """Compares contracts of the same symbol within a trading day. The day's first snapshot is compared with itself.
+
+    The snapshots of an index come by time and none is left out; one that comes late is answered from the records.
+    """
+
+    def __init__(self) -> None:
+        self._context: Context | None = None
+        self._days: dict[str, _Day] = {}
+
+    def open(self, context: Context) -> None:
+        self._context = context
+
+    def compute(self, snapshot: Snapshot) -> Snapshot:
+        rows, call, height = expiry_rows(snapshot), is_call(snapshot), snapshot.expiries.height
+        day = self._look(snapshot)
+        symbols, oi = day.now.symbols, day.now.oi
+        since_first = oi - (day.first or day.now).beside(symbols)
+        since_last = oi - (day.before.beside(symbols) if day.before else np.nan)
+        calls, puts = sums_by_right(rows, call, oi, height)
+        day_calls, day_puts = sums_by_right(rows, call, since_first, height)
+        changes = {"oi_change": since_last, "oi_change_day": since_first}
+        facts = {"oi_calls": calls, "oi_puts": puts, "oi_change_day_calls": day_calls, "oi_change_day_puts": day_puts}
+        return snapshot.replace(
+            options=snapshot.options.hstack(columns(changes, pl.Int64)),
+            expiries=snapshot.expiries.hstack(columns(facts, pl.Int64)),
+        )
+
+    def _look(self, snapshot: Snapshot) -> _Day:
+        """The snapshot and those before it on its day: the ones that were seen, else the ones recorded."""
+        index, day, now = snapshot.index, trading_date(snapshot.ts), _Seen(snapshot)
+        held = self._days.get(index)
+        if held is None or held.day != day:
+            found = self._recorded(index, day, now)
+        elif held.now.ts < now.ts:
+            found = _Day(day, held.first or held.now, held.now, now)
+        elif held.now.ts == now.ts:
+            found = _Day(day, held.first, held.before, now)
+        else:
+            # Out of order. The one held is no longer the last before what comes next, so that too asks the records.
+            del self._days[index]
+            return self._recorded(index, day, now)
+        self._days[index] = found
+        return found
+
+    def _recorded(self, index: str, day: date, now: _Seen) -> _Day:
+        if self._context is None:
+            return _Day(day, None, None, now)
+        history = self._context.history
+        first, last = history.first(index, day, now.ts), history.last(index, day, now.ts)
+        return _Day(day, first and _Seen(first), last and _Seen(last), now)

@@ -1,0 +1,66 @@
+"""The analytic `quality`: what is wrong with each quote, and how much of a chain is sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from g6_greeks.arrays import Bools, Floats, Indices
+from g6_greeks.chain import Book, parity_broken, read_book, shares
+from g6_greeks.columns import columns, expiry_rows, floats
+from g6_greeks.settings import QualitySettings
+from g6core import Analytic, Snapshot
+
+FLAGS = ("no_quote", "stale", "one_sided", "crossed", "below_intrinsic", "parity")
+
+
+def _words(code: int) -> str | None:
+    return ",".join(flag for bit, flag in enumerate(FLAGS) if code >> bit & 1) or None
+
+
+VOCABULARY = pl.Series("flags", [_words(code) for code in range(1 << len(FLAGS))], dtype=pl.String)
+"""The words of each code, whose bit n is the flag n."""
+
+
+class Quality(Analytic):
+    def __init__(self, settings: QualitySettings) -> None:
+        self.max_age = np.timedelta64(settings.max_age)
+        self.parity_ticks = settings.parity_ticks
+
+    def compute(self, snapshot: Snapshot) -> Snapshot:
+        options, expiries = snapshot.options, snapshot.expiries
+        rows = expiry_rows(snapshot)
+        book = read_book(floats(options["last_price"]), floats(options["bid"]), floats(options["ask"]))
+        found = (
+            ~book.quoted,
+            self._stale(snapshot),
+            book.one_sided,
+            book.crossed,
+            _below_intrinsic(options["iv_reason"]),
+            self._parity(snapshot, rows, book),
+        )
+        codes = np.packbits(np.stack(found), axis=0, bitorder="little")[0]
+        coverage, quality = shares(rows, book.quoted, codes > 0, expiries.height)
+        return snapshot.replace(
+            options=options.hstack([VOCABULARY[pl.Series(codes.astype(np.uint32))]]),
+            expiries=expiries.hstack(columns({"coverage": coverage, "quality": quality})),
+        )
+
+    def _stale(self, snapshot: Snapshot) -> Bools:
+        oldest = np.datetime64(snapshot.ts.replace(tzinfo=None), "us") - self.max_age
+        stale: Bools = snapshot.options["exchange_ts"].to_numpy() < oldest
+        return stale
+
+    def _parity(self, snapshot: Snapshot, rows: Indices, book: Book) -> Bools:
+        options, expiries = snapshot.options, snapshot.expiries
+        # A forward that does not come from prices of the chain is no measure of them.
+        guessed = np.array([source == "spot" for source in expiries["forward_source"]], dtype=np.bool_)
+        forward: Floats = np.where(guessed, np.nan, floats(expiries["forward"]))
+        slack = self.parity_ticks * floats(options["tick_size"])
+        return parity_broken(rows, floats(options["strike"]), book, forward, floats(expiries["discount"]), slack)
+
+
+def _below_intrinsic(reason: pl.Series) -> Bools:
+    # Filling the nulls would start an engine; as numbers they are NaN.
+    below: Bools = floats((reason == "below_intrinsic").cast(pl.UInt8)) > 0
+    return below
