@@ -25,6 +25,8 @@ bench: $(READY)
 	$(BIN)/python bench/cycle.py
 	$(BIN)/python bench/csv_rows.py
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/greeks.py
+	$(BIN)/python bench/accuracy.py
 
 # setuptools comes first, so that the packages need no build environment each.
 $(USABLE): $(PROJECTS)

@@ -92,6 +92,7 @@ def test_the_recorded_volatility_is_the_simulators(tmp_path: Path, clean_env: En
     from g6core.components import Context
     from g6core.config import resolve
     from g6core.engine import Engine
+    from g6core.history import History
     from g6core.layers import read
     from g6core.registry import Registry
     from g6core.testing import ManualClock
@@ -109,7 +110,7 @@ def test_the_recorded_volatility_is_the_simulators(tmp_path: Path, clean_env: En
     engine.cycle(instant)
     engine.stop()
     twin = Sim(SimSettings(tick_rounding=False))
-    twin.open(Context(tmp_path, ManualClock(instant), engine.calendar))
+    twin.open(Context(tmp_path, ManualClock(instant), engine.calendar, History(tmp_path)))
     compared = 0
     for s in stored(tmp_path):
         twin.contracts(s.index)

@@ -14,6 +14,7 @@ from g6_csv.sink import CsvSink
 from g6core import Context, Snapshot
 from g6core.clock import CycleClock
 from g6core.exchange import Calendar
+from g6core.history import History
 from g6core.testing import START, snapshot
 
 Open = Callable[..., CsvSink]
@@ -22,7 +23,7 @@ Tree = Callable[[], dict[str, bytes]]
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    return Context(tmp_path, CycleClock(START), Calendar.load())
+    return Context(tmp_path, CycleClock(START), Calendar.load(), History(tmp_path))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from g6core import Context, Snapshot
 from g6core.clock import CycleClock
 from g6core.exchange import Calendar
+from g6core.history import History
 from g6core.testing import START, snapshot
 
 AT_THE_MONEY = "options/NIFTY/this_week/0/2026-08-17.csv"
@@ -204,7 +205,7 @@ def deliver(root: Path, layout: str, descriptors: int, batches: Iterable[tuple[l
 
     def start() -> CsvSink:
         sinks.append(CsvSink(Settings(dir=root, layout=layout), descriptors))
-        sinks[-1].open(Context(root, CycleClock(START), Calendar.load()))
+        sinks[-1].open(Context(root, CycleClock(START), Calendar.load(), History(root)))
         return sinks[-1]
 
     sink = start()

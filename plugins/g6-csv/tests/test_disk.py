@@ -17,6 +17,7 @@ from g6_csv.sink import CsvSink
 from g6core import Context, Unavailable
 from g6core.clock import CycleClock
 from g6core.exchange import Calendar
+from g6core.history import History
 from g6core.testing import START, snapshots
 
 Open = Callable[..., CsvSink]
@@ -32,9 +33,10 @@ from g6_csv.sink import CsvSink
 from g6core import Context, Unavailable
 from g6core.clock import CycleClock
 from g6core.exchange import Calendar
+from g6core.history import History
 from g6core.testing import START, snapshots
 sink = CsvSink(Settings(dir=Path(sys.argv[1])))
-sink.open(Context(Path(sys.argv[1]), CycleClock(START), Calendar.load()))
+sink.open(Context(Path(sys.argv[1]), CycleClock(START), Calendar.load(), History(Path(sys.argv[1]))))
 """
 
 LIMITED = """
@@ -101,7 +103,7 @@ def test_a_process_killed_at_any_instant_leaves_each_row_once(opened: Open, tree
         process.communicate()
     batch = snapshots(40, strikes=21, expiries=2)
     sink = CsvSink(Settings(dir=root))
-    sink.open(Context(root, CycleClock(START), Calendar.load()))
+    sink.open(Context(root, CycleClock(START), Calendar.load(), History(root)))
     sink.write(batch)
     sink.close()
     opened().write(batch)
@@ -130,7 +132,7 @@ def test_a_full_disk_is_said_and_writing_goes_on_when_there_is_space(
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(100_000))
     sink = CsvSink(Settings(dir=small_disk / "tree"))
-    sink.open(Context(small_disk, CycleClock(START), Calendar.load()))
+    sink.open(Context(small_disk, CycleClock(START), Calendar.load(), History(small_disk)))
     batch = snapshots(20, strikes=3, expiries=1)
     with pytest.raises(Unavailable) as caught:
         for n in range(1000):

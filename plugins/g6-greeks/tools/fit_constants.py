@@ -66,6 +66,14 @@ def _next_chebyshev(before: Sequence[mp.mpf], now: Sequence[mp.mpf]) -> list[mp.
     return [d - (before[i] if i < len(before) else 0) for i, d in enumerate(doubled)]
 
 
+def evaluate(powers: Sequence[float], x: mp.mpf) -> mp.mpf:
+    """The polynomial with these coefficients, lowest power first, by Horner's scheme."""
+    result = mp.mpf(0)
+    for c in reversed(powers):
+        result = result * x + c
+    return result
+
+
 def substitute(powers: Sequence[mp.mpf], factor: mp.mpf, shift: mp.mpf) -> list[mp.mpf]:
     """The polynomial in x that `powers` is in factor*x + shift, by Horner's scheme."""
     result: list[mp.mpf] = [mp.mpf(0)]
@@ -91,7 +99,7 @@ def fit_mills() -> list[float]:
 
     fitted = [float(p) for p in chebyshev(f, MILLS_DEGREE)]
     points = map(mp.mpf, np.concatenate([np.linspace(0, 8, 300), np.geomspace(8, 1e6, 200)]))
-    worst = max(abs(mp.polyval(fitted[::-1], (v - c) / (v + c)) / (v + c) / mills(v) - 1) for v in points)
+    worst = max(abs(evaluate(fitted, (v - c) / (v + c)) / (v + c) / mills(v) - 1) for v in points)
     print(f"Mills' ratio: degree {MILLS_DEGREE}, largest relative error {mp.nstr(worst, 2)}")
     return fitted
 
@@ -106,7 +114,7 @@ def fit_atanh() -> list[float]:
 
     fitted = [float(c) for c in on_interval(f, widest, ATANH_DEGREE)]
     points = (widest * i / 500 for i in range(501))
-    worst = max(abs(mp.polyval(fitted[::-1], z2) / f(z2) - 1) for z2 in points)
+    worst = max(abs(evaluate(fitted, z2) / f(z2) - 1) for z2 in points)
     print(f"atanh: degree {ATANH_DEGREE}, largest relative error {mp.nstr(worst, 2)}")
     return fitted
 
@@ -135,7 +143,7 @@ def fit_near() -> list[float]:
         return 1 / (mp.sqrt(2 * mp.pi) * (normal_price(y) + y / 2))
 
     fitted = [float(c) for c in on_interval(f, widest, NEAR_DEGREE)]
-    worst = max(abs(mp.polyval(fitted[::-1], x) / f(x) - 1) for x in (widest * i / 200 for i in range(1, 201)))
+    worst = max(abs(evaluate(fitted, x) / f(x) - 1) for x in (widest * i / 200 for i in range(1, 201)))
     print(f"normal model near the money: degree {NEAR_DEGREE}, largest relative error {mp.nstr(worst, 2)}")
     return fitted
 
@@ -158,7 +166,7 @@ def fit_far() -> list[float]:
     inner = chebyshev(lambda x: f(first + (last - first) * (1 + x) / 2), FAR_DEGREE)
     fitted = [float(p) for p in substitute(inner, 2 / (last - first), -1 - 2 * first / (last - first))]
     points = (first + (last - first) * i / 200 for i in range(201))
-    worst = max(abs(mp.polyval(fitted[::-1], u) / f(u) - 1) for u in points)
+    worst = max(abs(evaluate(fitted, u) / f(u) - 1) for u in points)
     print(f"normal model far away: degree {FAR_DEGREE}, largest relative error {mp.nstr(worst, 2)}")
     return fitted
 

@@ -24,6 +24,8 @@ SPLITTER = 2.0**27 + 1.0
 LIFT = 500
 SAFE = 1e-290
 FLAT = 1e-60
+NEARBY = 1.0
+"""Up to here the fits of `fast` give a first s that is not far off."""
 SQRT_HALF = math.sqrt(0.5)
 LN2 = math.log(2.0)
 
@@ -94,8 +96,10 @@ def log_moneyness(lower: float, upper: float) -> float:
 
 
 @scalar
-def implied(price: float, forward: float, strike: float, t: float, discount: float, is_call: int) -> tuple[float, int]:
-    """iv and OK, or NaN and the reason; of inputs without a `refusal`."""
+def implied(
+    price: float, forward: float, strike: float, t: float, discount: float, is_call: int, near: float
+) -> tuple[float, int]:
+    """iv and OK, or NaN and the reason; of inputs without a `refusal`. near: what `fast` took for s."""
     lower, upper = min(forward, strike), max(forward, strike)
     over, over_exponent = excess(price, discount, forward if is_call else strike, 0.0)
     if over >= 0.0:
@@ -111,7 +115,7 @@ def implied(price: float, forward: float, strike: float, t: float, discount: flo
         return SQRT_2PI * (price / discount / root_t) / forward, OK
     value, ln_value = over_root(m, exponent, lower, upper)
     _, ln_missing = over_root(-over, over_exponent, lower, upper)
-    return solve(log_moneyness(lower, upper), value, ln_value, ln_missing) / root_t, OK
+    return solve(log_moneyness(lower, upper), value, ln_value, ln_missing, near) / root_t, OK
 
 
 @scalar
@@ -133,7 +137,7 @@ def outer_tails(h: float, u: float) -> float:
 
 
 @scalar
-def solve(a: float, value: float, ln_value: float, ln_missing: float) -> float:
+def solve(a: float, value: float, ln_value: float, ln_missing: float, near: float) -> float:
     """s at which the price over sqrt(forward*strike) is `value`, with the logarithm ln_value.
 
     value: 0 where it is too small to be held. ln_missing: the logarithm of what is missing to the bound exp(-a/2).
@@ -144,7 +148,9 @@ def solve(a: float, value: float, ln_value: float, ln_missing: float) -> float:
     high = ln_value > -0.5 * a - LN2
     bend = math.sqrt(2.0 * a)
     low_side, high_side = (bend, math.inf) if high else (0.0, bend + 2.0)
-    s = first_high(a, ln_missing) if high else first_low(a, ln_value)
+    s = near
+    if not (a < NEARBY and low_side < near < high_side):
+        s = first_high(a, ln_missing) if high else first_low(a, ln_value)
     for _ in range(MOST_STEPS):
         if not low_side < s < high_side:
             s = middle(low_side, high_side)
@@ -253,7 +259,8 @@ def sensitivities(
     root_t = math.sqrt(t)
     s = sigma * root_t
     a = log_moneyness(min(forward, strike), max(forward, strike))
-    d1 = (a if forward > strike else -a) / s + 0.5 * s
+    # At the money s may be too small for a double; everywhere else it is not.
+    d1 = (math.copysign(a, forward - strike) / s if a > 0.0 else 0.0) + 0.5 * s
     density = math.exp(-0.5 * d1 * d1 - LN_SQRT_2PI)
     delta = normal(d1) if is_call else -normal(-d1)
     sensitive = discount * forward * density

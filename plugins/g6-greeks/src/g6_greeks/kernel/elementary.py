@@ -37,24 +37,30 @@ def inlined(f: Callable[..., Any]) -> Any:
     return njit(f, forceinline=True, fastmath=set(MATHS), error_model="numpy")
 
 
-def horner(coefficients: Sequence[float]) -> Any:
+def polynomial(coefficients: Sequence[float]) -> Any:
     """The polynomial with these coefficients, lowest power first, as a compiled function of one number.
 
+    Even and odd powers apart, by Horner's scheme, so that the processor need not wait for one before it does the other.
     Written out as one expression: a loop over coefficients would not become vector instructions.
     """
-    text = repr(float(coefficients[-1]))
-    for c in reversed(coefficients[:-1]):
-        text = f"({text})*x + {float(c)!r}"
+    even, odd = _nested(coefficients[::2]), _nested(coefficients[1::2])
     scope: dict[str, Any] = {}
-    exec(f"def polynomial(x):\n    return {text}", scope)
+    exec(f"def polynomial(x):\n    y = x * x\n    return ({even}) + x * ({odd})", scope)
     return inlined(scope["polynomial"])
 
 
-atanh_ratio = horner(ATANH)
+def _nested(coefficients: Sequence[float]) -> str:
+    text = repr(float(coefficients[-1]))
+    for c in reversed(coefficients[:-1]):
+        text = f"({text}) * y + {float(c)!r}"
+    return text
+
+
+atanh_ratio = polynomial(ATANH)
 """2 atanh(z)/z as a function of z²."""
 
-_mills = horner(MILLS)
-_exp_rest = horner([1.0 / math.factorial(i) for i in range(2, 14)])
+_mills = polynomial(MILLS)
+_exp_rest = polynomial([1.0 / math.factorial(i) for i in range(2, 14)])
 """(e**r - 1 - r)/r² for |r| <= ln(2)/2."""
 
 

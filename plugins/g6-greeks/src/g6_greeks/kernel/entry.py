@@ -47,7 +47,7 @@ def volatilities(price, forward, strike, t, discount, is_call, value, distance, 
             code = careful.refusal(price[i], forward[i], strike[i], t[i], discount[i])
             iv[i] = math.nan
             if code == OK:
-                iv[i], code = careful.implied(price[i], forward[i], strike[i], t[i], discount[i], is_call[i])
+                iv[i], code = careful.implied(price[i], forward[i], strike[i], t[i], discount[i], is_call[i], s[i])
             status[i] = code
 
 
@@ -71,12 +71,13 @@ def doors(sources: str) -> tuple[Any, ...]:
 
     def volatility_rows(price, forward, strike, t, discount, is_call, iv, status, start, stop):
         _ = sources
-        scratch = np.empty((6, BLOCK))
+        values, distances, slopes = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+        totals, ratios, fines = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
         for begin in range(start, stop, BLOCK):
             end = min(begin + BLOCK, stop)
             n = end - begin
-            value, distance, slope = scratch[0, :n], scratch[1, :n], scratch[2, :n]
-            s, q, fine = scratch[3, :n], scratch[4, :n], scratch[5, :n]
+            value, distance, slope = values[:n], distances[:n], slopes[:n]
+            s, q, fine = totals[:n], ratios[:n], fines[:n]
             p, f, k, y = price[begin:end], forward[begin:end], strike[begin:end], t[begin:end]
             d, c = discount[begin:end], is_call[begin:end]
             volatilities(p, f, k, y, d, c, value, distance, slope, s, q, fine, iv[begin:end], status[begin:end])
@@ -85,12 +86,13 @@ def doors(sources: str) -> tuple[Any, ...]:
         price, forward, strike, t, discount, rate, is_call, iv, delta, gamma, theta, vega, rho, status, start, stop
     ):
         _ = sources
-        scratch = np.empty((6, BLOCK))
+        values, distances, slopes = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+        totals, ratios, fines = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
         for begin in range(start, stop, BLOCK):
             end = min(begin + BLOCK, stop)
             n = end - begin
-            value, distance, slope = scratch[0, :n], scratch[1, :n], scratch[2, :n]
-            s, q, fine = scratch[3, :n], scratch[4, :n], scratch[5, :n]
+            value, distance, slope = values[:n], distances[:n], slopes[:n]
+            s, q, fine = totals[:n], ratios[:n], fines[:n]
             p, f, k, y = price[begin:end], forward[begin:end], strike[begin:end], t[begin:end]
             d, r, c = discount[begin:end], rate[begin:end], is_call[begin:end]
             o, code = iv[begin:end], status[begin:end]

@@ -30,10 +30,10 @@ from g6_greeks.kernel.elementary import (
     SQRT_2PI,
     atanh_ratio,
     exp,
-    horner,
     inlined,
     log,
     mills,
+    polynomial,
 )
 
 BLOCK = 256
@@ -52,8 +52,8 @@ LARGEST, SMALLEST = 1e150, 1e-150
 """Products and squares of two such numbers neither overflow nor vanish."""
 
 _C1, _C2, _C3 = BLACK
-near_ratio = horner(NEAR)
-far_ratio = horner(FAR)
+near_ratio = polynomial(NEAR)
+far_ratio = polynomial(FAR)
 
 
 def stage(f):  # type: ignore[no-untyped-def]
