@@ -28,9 +28,9 @@ FAR_CENTRE = 2
 FAR_NEAREST, FAR_FARTHEST = 0.75, 39.0
 FAR_DEGREE = 10
 
-BLACK_TERMS = ((1, 0), (1, 1), (2, 0))
+BLACK_TERMS = ((1, 0), (1, 1), (2, 0), (3, 0))
 BLACK_LARGEST_A = 1.0
-BLACK_LARGEST_S = 1.05
+BLACK_LARGEST_S = 1.6
 
 HEADER = '''"""Fitted numbers, written by tools/fit_constants.py. Do not edit: change the script and run it again."""
 
@@ -172,7 +172,7 @@ def fit_far() -> list[float]:
 
 
 def fit_black() -> list[float]:
-    """c1, c2, c3 with s = s0 (1 + s0² (c1 + c2 a² + c3 s0²)), s0 being what the normal model answers.
+    """c1 to c4 with s = s0 (1 + s0² (c1 + c2 a² + c3 s0² + c4 s0⁴)), s0 being what the normal model answers.
 
     Least squares, reweighted so that the largest error becomes small, over log-moneyness a and total volatility s.
     """
@@ -226,7 +226,7 @@ def main() -> None:
     text += lines("FAR_TOP", "in w = sqrt(FAR_TOP - ln(price/distance))", FAR_TOP)
     text += lines("FAR_CENTRE", "c in the map w -> (w - c)/(w + c)", float(FAR_CENTRE))
     text += lines("FAR", f"{far} over (w + c), in powers of (w - c)/(w + c)", fit_far())
-    text += lines("BLACK", "c1, c2, c3 of the step from the normal to Black's total volatility", fit_black())
+    text += lines("BLACK", "c1 to c4 of the step from the normal to Black's total volatility", fit_black())
     OUT.write_text(text)
 
 

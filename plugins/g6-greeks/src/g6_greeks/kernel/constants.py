@@ -83,8 +83,9 @@ FAR = (
 """distance/volatility of the normal model over (w + c), in powers of (w - c)/(w + c)"""
 
 BLACK = (
-    0.0414895517977,
-    -0.000396312373437,
-    0.0042507104031,
+    0.0418956560622,
+    -0.000486082109348,
+    0.00322418851164,
+    0.000672809942881,
 )
-"""c1, c2, c3 of the step from the normal to Black's total volatility"""
+"""c1 to c4 of the step from the normal to Black's total volatility"""

@@ -10,7 +10,7 @@ With h = -a/s, u = s/2, N and n the normal distribution and its density, Y(z) = 
     c/sqrt(forward*strike) = phi*(Y(h + u) - Y(h - u)),     phi = exp(-(h² + u²)/2)/sqrt(2 pi)     (Black 1976)
 
 and phi is also its derivative by s. So one needs q = c/(phi sqrt(forward*strike)) = Y(h + u) - Y(h - u) only, in which
-nothing is tiny. A first s comes from the normal model (`guess`), within 4e-5; one step of Householder's third-order
+nothing is tiny. A first s comes from the normal model (`guess`), within 1e-4; one step of Householder's third-order
 method on ln(c) leaves the fourth power of that (`step`). Rows outside of what the fits were made for, and rows whose
 time value is a small rest of a large price, are marked not `fine`, and `careful` does them.
 """
@@ -40,7 +40,7 @@ BLOCK = 256
 """Rows a block: its arrays stay in the processor's first cache."""
 
 LARGEST_A = 0.99
-LARGEST_S = 1.0
+LARGEST_S = 1.6
 SMALLEST_S = 1e-7
 LARGEST_STEP = 1e-4
 """The fourth power is what a step leaves; beyond this the guess was not good enough."""
@@ -51,7 +51,7 @@ SMALLEST_SHARE = 1e-10
 LARGEST, SMALLEST = 1e150, 1e-150
 """Products and squares of two such numbers neither overflow nor vanish."""
 
-_C1, _C2, _C3 = BLACK
+_C1, _C2, _C3, _C4 = BLACK
 near_ratio = polynomial(NEAR)
 far_ratio = polynomial(FAR)
 
@@ -102,12 +102,12 @@ def guess(value: Floats, distance: Floats, slope: Floats, s: Floats) -> None:
         far = a * per / far_ratio((w - FAR_CENTRE) * per)
         s0 = near if flat2 < NEAR_WIDEST else far
         s2 = s0 * s0
-        s[i] = s0 * (1.0 + s2 * (_C1 + _C2 * a * a + _C3 * s2))
+        s[i] = s0 * (1.0 + s2 * (_C1 + _C2 * a * a + (_C3 + _C4 * s2) * s2))
 
 
 @inlined
 def tail_difference(h: float, u: float) -> float:
-    """q = Y(h + u) - Y(h - u) for h <= 0 and 0 < u <= 1/2, by the odd terms of Taylor's series around h.
+    """q = Y(h + u) - Y(h - u) for h <= 0 and 0 < u <= 0.8, by the odd terms of Taylor's series around h.
 
     A difference would lose digits. Y' = 1 + h Y and Y(n+1) = h Y(n) + n Y(n-1), Y(n) being the n-th derivative.
     """
@@ -115,7 +115,7 @@ def tail_difference(h: float, u: float) -> float:
     odd = 1.0 + h * even
     u2 = u * u
     total, power = odd, 1.0
-    for n in range(2, 22, 2):
+    for n in range(2, 28, 2):
         even = h * odd + (n - 1.0) * even
         odd = h * even + n * odd
         power *= u2 * (1.0 / (n * (n + 1.0)))
