@@ -10,7 +10,7 @@ import math
 
 from numba import njit
 
-from g6_greeks.kernel.elementary import LN_SQRT_2PI, SQRT_2PI, mills
+from g6_greeks.kernel.elementary import INNER, LN_SQRT_2PI, SQRT_2PI, mills
 from g6_greeks.kernel.fast import tail_difference
 
 # The codes of black76.Status.
@@ -32,7 +32,7 @@ LN2 = math.log(2.0)
 
 def scalar(f):  # type: ignore[no-untyped-def]
     """A function of single numbers. It is compiled as written: the exact differences depend on each rounding."""
-    return njit(f, error_model="numpy")
+    return njit(f, error_model="numpy", **INNER)
 
 
 @scalar

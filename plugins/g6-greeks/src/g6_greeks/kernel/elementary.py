@@ -18,6 +18,9 @@ from g6_greeks.kernel.constants import ATANH, MILLS, MILLS_CENTRE
 # A product may be fused with a sum, and -0 need not be told from 0. Nothing else is given up: NaN stays NaN.
 MATHS = frozenset({"contract", "nsz"})
 
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""For functions that only compiled ones call: without a door of their own they take a quarter less to compile."""
+
 LN2_HIGH = 6.93147180369123816490e-01
 LN2_LOW = 1.90821492927058770002e-10
 """ln 2 in two parts; the first has its last 20 bits clear, so that its product with an exponent is exact."""
@@ -34,7 +37,7 @@ LN_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 def inlined(f: Callable[..., Any]) -> Any:
     """A small function that is compiled into its callers."""
-    return njit(f, forceinline=True, fastmath=set(MATHS), error_model="numpy")
+    return njit(f, forceinline=True, fastmath=set(MATHS), error_model="numpy", **INNER)
 
 
 def polynomial(coefficients: Sequence[float]) -> Any:

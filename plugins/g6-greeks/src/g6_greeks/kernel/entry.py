@@ -16,6 +16,7 @@ from numba import njit
 
 from g6_greeks.kernel import careful, fast
 from g6_greeks.kernel.careful import NAN, OK
+from g6_greeks.kernel.elementary import INNER
 from g6_greeks.kernel.fast import BLOCK
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
@@ -30,7 +31,7 @@ def _sources() -> str:
 
 
 def inner(f: Any) -> Any:
-    return njit(f, error_model="numpy", nogil=True)
+    return njit(f, error_model="numpy", nogil=True, **INNER)
 
 
 @inner

@@ -24,6 +24,7 @@ from numba import njit
 from g6_greeks.arrays import Codes, Floats
 from g6_greeks.kernel.constants import BLACK, FAR, FAR_CENTRE, FAR_TOP, NEAR, NEAR_WIDEST
 from g6_greeks.kernel.elementary import (
+    INNER,
     LN_SQRT_2PI,
     MATHS,
     PER_SQRT_2PI,
@@ -58,7 +59,7 @@ far_ratio = polynomial(FAR)
 
 def stage(f):  # type: ignore[no-untyped-def]
     """A loop over one block."""
-    return njit(f, fastmath=set(MATHS), error_model="numpy")
+    return njit(f, fastmath=set(MATHS), error_model="numpy", **INNER)
 
 
 @stage
