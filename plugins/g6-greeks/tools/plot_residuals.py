@@ -124,7 +124,7 @@ def plot(expiries: list[Expiry], picture: Path) -> None:
         axes.grid(alpha=0.25)
     buffer = BytesIO()
     figure.savefig(buffer, dpi=90)
-    Image.open(buffer).convert("RGB").quantize(24).save(picture, optimize=True)
+    Image.open(buffer).convert("RGB").quantize(64).save(picture, optimize=True)
 
 
 def _bands(e: Expiry) -> tuple[np.ndarray, np.ndarray]:
