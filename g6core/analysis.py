@@ -121,10 +121,14 @@ def _widened(old: pl.DataFrame, new: pl.DataFrame, table: str, key: str, step: S
     columns, was = new.columns, set(old.columns)
     if key not in columns or not new.get_column(key).equals(old.get_column(key)):
         raise DataError(f"changed {table}.{key}", code="analytic-answer")
-    added = [new.get_column(column) for column in columns if column not in was]
-    for series in added:
-        if f"{table}.{series.name}" not in step.adds:
-            raise DataError(f"added {table}.{series.name} without declaring it", code="analytic-answer")
+    added = []
+    for name in columns:
+        if name in was:
+            continue
+        if f"{table}.{name}" not in step.adds:
+            raise DataError(f"added {table}.{name} without declaring it", code="analytic-answer")
+        series = new.get_column(name)
         if series.dtype == pl.Object:
-            raise DataError(f"added {table}.{series.name}, which holds Python objects", code="analytic-answer")
-    return old.hstack(added)
+            raise DataError(f"added {table}.{name}, which holds Python objects", code="analytic-answer")
+        added.append(series)
+    return old.hstack(added) if added else old

@@ -134,8 +134,16 @@ def _columns(values: tuple[Value, ...], is_call: Value) -> tuple[list[Floats], n
     arrays = [np.asarray(v, dtype=np.float64) for v in values]
     calls = np.asarray(is_call, dtype=np.bool_).view(np.uint8)
     shape = np.broadcast_shapes(calls.shape, *(a.shape for a in arrays))
-    flat = [np.ascontiguousarray(np.broadcast_to(a, shape)).reshape(-1) for a in (*arrays, calls)]
+    flat = [_column(a, shape) for a in (*arrays, calls)]
     return flat[:-1], flat[-1], shape
+
+
+def _column(array: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Read-only, whatever it was: for every mix of the two kinds the compiler would work anew."""
+    full = array if array.shape == shape else np.broadcast_to(array, shape)
+    column = np.ascontiguousarray(full).reshape(-1).view()
+    column.flags.writeable = False
+    return column
 
 
 def _results(names: tuple[str, ...], shape: tuple[int, ...], out: Mapping[str, npt.NDArray[Any]] | None) -> Results:

@@ -18,14 +18,22 @@ from g6core import Snapshot
 
 def floats(series: pl.Series) -> Floats:
     """Shape (rows,), NaN where null."""
-    values: Floats = series.to_numpy().astype(np.float64, copy=False)
-    return values
+    values: Floats = series.to_numpy()
+    return values if values.dtype == np.float64 else values.astype(np.float64)
+
+
+# Comparing words costs several times what comparing two columns does, and the rights of an index seldom change. One
+# entry per index; whoever finds another column there replaces it, so threads do not wait for one another.
+_CALLS: dict[str, tuple[pl.Series, Bools]] = {}
 
 
 def is_call(snapshot: Snapshot) -> Bools:
-    """True for CE, shape (options,)."""
-    calls: Bools = (snapshot.options["right"] == "CE").to_numpy()
-    return calls
+    """True for CE, shape (options,). Shared between calls, so not to be written to."""
+    right = snapshot.options.get_column("right")
+    known = _CALLS.get(snapshot.index)
+    if known is None or not known[0].equals(right):
+        known = _CALLS[snapshot.index] = right, (right == "CE").to_numpy()
+    return known[1]
 
 
 def expiry_rows(snapshot: Snapshot) -> Indices:
@@ -35,6 +43,10 @@ def expiry_rows(snapshot: Snapshot) -> Indices:
 
 def columns(named: Mapping[str, Floats], dtype: type[pl.DataType] | None = None) -> list[pl.Series]:
     """A series per array, all of one length. One long series is cut up, since it is each new one that costs."""
+    if len(named) == 1:
+        ((name, values),) = named.items()
+        one = pl.Series(name, values, nan_to_null=True)
+        return [one if dtype is None else one.cast(dtype)]
     long = pl.Series(np.concatenate(list(named.values())), nan_to_null=True)
     long = long if dtype is None else long.cast(dtype)
     height = long.len() // len(named)

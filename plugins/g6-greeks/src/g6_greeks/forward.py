@@ -55,7 +55,6 @@ TUKEY = 4.685
 SIGMA_PER_MAD = 1.4826
 
 
-@compiled
 def parity_forward(
     rows: Indices, strike: Floats, is_call: Bools, price: Floats, spread: Floats, t: Floats, discount: Floats
 ) -> tuple[Floats, Floats]:
@@ -67,6 +66,18 @@ def parity_forward(
     there is none. spread: of the book that the price is the middle of, NaN where it is not. t: years, discount: both
     per expiry.
     """
+    columns = [values.view() for values in (rows, strike, is_call, price, spread, t, discount)]
+    for column in columns:
+        # numba compiles anew for each mixture of writable and read-only arrays, and a column may be either.
+        column.flags.writeable = False
+    found: tuple[Floats, Floats] = _forwards(*columns)
+    return found
+
+
+@compiled
+def _forwards(
+    rows: Indices, strike: Floats, is_call: Bools, price: Floats, spread: Floats, t: Floats, discount: Floats
+) -> tuple[Floats, Floats]:
     forward, rmse = np.full(t.size, np.nan), np.full(t.size, np.nan)
     end = 0
     for expiry in range(t.size):

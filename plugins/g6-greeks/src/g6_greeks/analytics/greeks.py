@@ -15,6 +15,7 @@ from g6_greeks.columns import columns, expiry_rows, floats, is_call
 from g6_greeks.forward import parity_forward
 from g6_greeks.prices import Prices, Refused, choose
 from g6_greeks.settings import NSE_RATE, GreeksSettings
+from g6_greeks.warm import prepared
 from g6core import Analytic, Context, Snapshot, trading_date
 
 YEAR = np.timedelta64(365, "D")
@@ -27,6 +28,7 @@ WORDS = pl.Series([None, *(s.word for s in Status if s), *(r.name.lower() for r 
 """For `iv_reason` and `iv_source`: Status from 1 on, Refused after the place REFUSED, the sources from LAST on."""
 
 FORWARD_SOURCES = ("parity", "future", "spot")
+SOURCES = {name: pl.Series("forward_source", [name], dtype=pl.String) for name in (*FORWARD_SOURCES, None)}
 
 Market = tuple[Floats, Floats, Floats, Floats]
 """forward, strike, t and discount of each option, as the formulas take them."""
@@ -43,10 +45,11 @@ class Greeks(Analytic):
         self.bid_ask = settings.bid_ask
 
     def open(self, context: Context) -> None:
-        # What is compiled when first called is called here, so that no cycle waits for it.
         one = np.ones(1)
-        parity_forward(np.zeros(1, np.intp), one, one > 0, one, one, one, one)
-        warm_up()
+        prepared("the forward", lambda: parity_forward(np.zeros(1, np.intp), one, one > 0, one, one, one, one))
+        prepared("volatility and Greeks", warm_up)
+        if self.bid_ask:
+            prepared("volatility alone", lambda: implied_volatility(1.0, 100.0, 101.0, 0.1, 1.0, True))
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
         rows, strike, calls = expiry_rows(snapshot), floats(snapshot.options["strike"]), is_call(snapshot)
@@ -57,11 +60,10 @@ class Greeks(Analytic):
         discount = np.exp(-self.rate * np.where(t > 0, t, np.nan))
         forward, source, rmse = self._forward(snapshot, rows, strike, calls, prices, t, discount)
         numbers = columns({"t": t, "discount": discount, "forward": forward, "parity_rmse": rmse})
-        by = pl.Series("forward_source", source, dtype=pl.String)
         market = (forward[rows], strike, t[rows], discount[rows])
         return snapshot.replace(
             options=snapshot.options.hstack(self._columns(snapshot, prices, market, calls)),
-            expiries=snapshot.expiries.hstack([pl.Series("dte", dte), *numbers, by]),
+            expiries=snapshot.expiries.hstack([pl.Series("dte", dte), *numbers, _forward_source(source)]),
         )
 
     def _time(self, snapshot: Snapshot) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -87,7 +89,8 @@ class Greeks(Analytic):
 
     def _columns(self, snapshot: Snapshot, prices: Prices, market: Market, calls: Bools) -> list[pl.Series]:
         """What is added to the options."""
-        found = iv_greeks(prices.price, *market, self.rate, calls)
+        # A column like the others: for a single number the kernel would be compiled once more, in mid-cycle.
+        found = iv_greeks(prices.price, *market, np.full(calls.size, self.rate), calls)
         status = found.pop("status")
         with np.errstate(divide="ignore"):
             error = 0.5 * floats(snapshot.options["tick_size"]) / found["vega"]
@@ -108,6 +111,13 @@ def _first_known(*candidates: Floats) -> tuple[Floats, list[str | None]]:
         for values in of_each
     ]
     return np.array([v for v, _ in found], dtype=np.float64), [name for _, name in found]
+
+
+def _forward_source(names: list[str | None]) -> pl.Series:
+    # Most often all expiries have the same one, and a list of words would be looked at word by word.
+    if len(set(names)) == 1:
+        return SOURCES[names[0]].new_from_index(0, len(names))
+    return pl.Series("forward_source", names, dtype=pl.String)
 
 
 def _words(prices: Prices, status: Codes, expired: Bools) -> list[pl.Series]:

@@ -39,10 +39,12 @@ class Quality(Analytic):
             _below_intrinsic(options["iv_reason"]),
             self._parity(snapshot, rows, book),
         )
-        codes = np.packbits(np.stack(found), axis=0, bitorder="little")[0]
+        codes = np.zeros(rows.size, dtype=np.uint32)
+        for bit, flag in enumerate(found):
+            codes[flag] |= np.uint32(1 << bit)
         coverage, quality = shares(rows, book.quoted, codes > 0, expiries.height)
         return snapshot.replace(
-            options=options.hstack([VOCABULARY[pl.Series(codes.astype(np.uint32))]]),
+            options=options.hstack([VOCABULARY[pl.Series(codes)]]),
             expiries=expiries.hstack(columns({"coverage": coverage, "quality": quality})),
         )
 
@@ -61,6 +63,8 @@ class Quality(Analytic):
 
 
 def _below_intrinsic(reason: pl.Series) -> Bools:
+    if reason.null_count() == reason.len():
+        return np.zeros(reason.len(), dtype=np.bool_)
     # Filling the nulls would start an engine; as numbers they are NaN.
     below: Bools = floats((reason == "below_intrinsic").cast(pl.UInt8)) > 0
     return below

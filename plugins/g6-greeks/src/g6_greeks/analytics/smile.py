@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from g6_greeks.arrays import Bools, Floats, Indices
+from g6_greeks.arrays import Bools, Codes, Floats, Indices
 from g6_greeks.chain.smile import (
     Smiles,
     Status,
@@ -14,23 +14,26 @@ from g6_greeks.chain.smile import (
     calendar_gap,
     deviations,
     fit_smiles,
-    svi_variance,
+    smile_volatility,
 )
-from g6_greeks.columns import columns, expiry_rows, floats, is_call, words
+from g6_greeks.columns import expiry_rows, floats, is_call, words
+from g6_greeks.warm import prepared
 from g6core import Analytic, Context, Snapshot
 
 SURE = 0.1
 """A price whose half spread, or half tick, is more than this part of it does not pin its volatility down."""
 
-STATUSES = np.array([status.word for status in Status], dtype=object)
+STATUSES = [status.word for status in Status]
 CALENDAR = 3
+NO_FLAG = pl.Series("smile_flag", [None], dtype=pl.String)
 FLAGS = np.array([None, "monotone", "butterfly", "calendar"], dtype=object)
+PARAMS = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
+NAMES = (*PARAMS, "smile_rmse", "smile_butterfly", "smile_calendar", "smile_points")
 
 
 class Smile(Analytic):
     def open(self, context: Context) -> None:
-        # What is compiled when first called is called here, so that no cycle waits for it.
-        fit_smiles(np.zeros(0, np.intp), np.zeros(0), np.zeros(0), np.zeros(0), 0)
+        prepared("the smile", _warm_up)
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
         options, expiries = snapshot.options, snapshot.expiries
@@ -43,11 +46,11 @@ class Smile(Analytic):
         out = np.flatnonzero(((k >= 0) == call) & np.isfinite(iv) & np.isfinite(error) & (half <= SURE * price))
         quotes = rows[out], k[out], iv[out], t[out], error[out]
         smiles = _fit(*quotes, expiries.height)
-        fit = _volatility(smiles, rows, k, t)
+        fit = smile_volatility(smiles, rows, k, t)
         flag = broken_order(rows, strike, call, price, half)
         flag[out[_calendar(*quotes) & (flag[out] == 0)]] = CALENDAR
         return snapshot.replace(
-            options=options.hstack([*columns({"iv_fit": fit}), words("smile_flag", FLAGS, flag)]),
+            options=options.hstack([pl.Series("iv_fit", fit, nan_to_null=True), _flags(flag)]),
             expiries=expiries.hstack(_facts(smiles, rows[out], fit[out] - iv[out])),
         )
 
@@ -67,13 +70,6 @@ def _fit(rows: Indices, k: Floats, iv: Floats, t: Floats, error: Floats, expirie
     return fit_smiles(rows, k, iv * iv * t, weight, expiries)
 
 
-def _volatility(smiles: Smiles, rows: Indices, k: Floats, t: Floats) -> Floats:
-    """The fit's volatility at every strike within the range of those used."""
-    within = (k >= smiles.low[rows]) & (k <= smiles.high[rows])
-    with np.errstate(all="ignore"):
-        return np.sqrt(np.where(within, svi_variance(k, smiles.params[:, rows]), np.nan) / t)
-
-
 def _calendar(rows: Indices, k: Floats, iv: Floats, t: Floats, error: Floats) -> Bools:
     return calendar_broken(rows, k, np.square(np.maximum(iv - error, 0.0)) * t, np.square(iv + error) * t)
 
@@ -81,10 +77,21 @@ def _calendar(rows: Indices, k: Floats, iv: Floats, t: Floats, error: Floats) ->
 def _facts(smiles: Smiles, rows: Indices, miss: Floats) -> list[pl.Series]:
     used = smiles.used & np.isfinite(miss)
     squares = np.bincount(rows[used], np.square(miss[used]), smiles.points.size)
-    numbers = dict(zip(("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma"), smiles.params, strict=True)) | {
-        "smile_rmse": np.sqrt(squares / smiles.points),
-        "smile_butterfly": smiles.butterfly,
-        "smile_calendar": calendar_gap(smiles.params, smiles.low, smiles.high),
-    }
-    status = pl.Series("smile_status", STATUSES[smiles.status].tolist(), dtype=pl.String)
-    return [*columns(numbers), *columns({"smile_points": smiles.points}, pl.Int64), status]
+    rmse, gap = np.sqrt(squares / smiles.points), calendar_gap(smiles.params, smiles.low, smiles.high)
+    # One series is made and cut up, since it is each new one that costs.
+    found = pl.Series(np.concatenate([*smiles.params, rmse, smiles.butterfly, gap, smiles.points]), nan_to_null=True)
+    *numbers, points = (found.slice(i * gap.size, gap.size).rename(name) for i, name in enumerate(NAMES))
+    status = pl.Series("smile_status", [STATUSES[code] for code in smiles.status], dtype=pl.String)
+    return [*numbers, points.cast(pl.Int64), status]
+
+
+def _flags(codes: Codes) -> pl.Series:
+    return words("smile_flag", FLAGS, codes) if codes.any() else NO_FLAG.new_from_index(0, codes.size)
+
+
+def _warm_up() -> None:
+    """Calls everything that is compiled, on nothing."""
+    rows, calls, none = np.zeros(0, np.intp), np.zeros(0, np.bool_), np.zeros(0)
+    smile_volatility(fit_smiles(rows, none, none, none, 0), rows, none, none)
+    broken_order(rows, none, calls, none, none)
+    calendar_broken(rows, none, none, none)

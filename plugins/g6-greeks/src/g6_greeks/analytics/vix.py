@@ -11,6 +11,7 @@ from g6_greeks.arrays import Bools, Floats
 from g6_greeks.chain import pair_forward, vix_index, vix_variance
 from g6_greeks.columns import columns, expiry_rows, floats, is_call
 from g6_greeks.settings import VixSettings
+from g6_greeks.warm import prepared
 from g6core import Analytic, Context, Snapshot
 
 MONTHLY = {"this_month", "next_month"}
@@ -21,9 +22,8 @@ class Vix(Analytic):
         self.settings = settings
 
     def open(self, context: Context) -> None:
-        """Calls the compiled part once, so that no cycle waits for the compiler."""
-        none = np.empty(0)
-        vix_variance(np.empty(0, dtype=np.intp), none, np.empty(0, dtype=np.bool_), none, none, none, none)
+        rows, calls, none = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.bool_), np.empty(0)
+        prepared("the variance index", lambda: vix_variance(rows, none, calls, none, none, none, none))
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
         options, expiries = snapshot.options, snapshot.expiries

@@ -13,6 +13,7 @@ from g6_greeks.chain.smile.svi import (
     durrleman_g,
     fit_smiles,
     fit_svi,
+    smile_volatility,
     svi_variance,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "durrleman_g",
     "fit_smiles",
     "fit_svi",
+    "smile_volatility",
     "svi_variance",
 ]

@@ -10,11 +10,12 @@ from enum import IntEnum
 import numpy as np
 
 from g6_greeks.arrays import Bools, Codes, Floats, Indices
-from g6_greeks.chain.smile import kernel
+from g6_greeks.chain.smile import kernel, passes
 
 NEAREST = 5
 FLOOR = 0.005
 """Part of the volatility at the money below which no quote's volatility is taken to be exact: SVI itself is not."""
+PLACES = np.linspace(0.0, 1.0, kernel.GRID)[:, None]
 
 
 class Status(IntEnum):
@@ -138,6 +139,14 @@ def deviations(rows: Indices, k: Floats, iv: Floats, error: Floats, expiries: in
     return np.hypot(error, FLOOR * level[rows])
 
 
+def smile_volatility(smiles: Smiles, rows: Indices, k: Floats, t: Floats) -> Floats:
+    """The volatility of a fit, (options,), NaN beyond the range of k of the quotes used. rows: the expiry of each;
+    t: years."""
+    volatility = np.empty(k.size)
+    passes.volatilities(rows, k, t, smiles.params, smiles.low, smiles.high, volatility)
+    return volatility
+
+
 def calendar_gap(params: Floats, low: Floats, high: Floats) -> Floats:
     """The lowest w(k) - w_earlier(k) of each expiry over the last one before it that has a fit, (expiries,).
 
@@ -148,7 +157,8 @@ def calendar_gap(params: Floats, low: Floats, high: Floats) -> Floats:
     later, earlier = fitted[1:], fitted[:-1]
     bottom, top = np.maximum(low[later], low[earlier]), np.minimum(high[later], high[earlier])
     top = np.where(top > bottom, top, np.nan)
-    k = bottom + (top - bottom) * np.linspace(0.0, 1.0, kernel.GRID)[:, None]
+    k = bottom + (top - bottom) * PLACES
     gap = np.full(low.size, np.nan)
-    gap[later] = (svi_variance(k, params[:, later]) - svi_variance(k, params[:, earlier])).min(axis=0)
+    w = svi_variance(k[:, None], np.stack([params[:, later], params[:, earlier]], axis=1))
+    gap[later] = (w[:, 0] - w[:, 1]).min(axis=0)
     return gap
