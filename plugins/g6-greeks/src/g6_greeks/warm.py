@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 log = logging.getLogger("g6.greeks")
 
-SILENT = 1.0
+SILENT = 2.5
 """Seconds; machine code that is read from disk takes less."""
 
 
