@@ -75,10 +75,9 @@ def implied_volatility(
 
     out: arrays `iv` (float64) and `status` (uint8) to write into; contiguous, of the result's shape.
     """
-    columns, call, shape = _columns((price, forward, strike, t, discount), is_call)
-    results = _results(("iv", "status"), shape, out)
-    _run(entry.volatility_rows, (*columns, call, *_flat(results)), threads)
-    return results
+    return _computed(
+        entry.volatility_rows, ("iv", "status"), (price, forward, strike, t, discount), is_call, out, threads
+    )
 
 
 def greeks(
@@ -94,10 +93,9 @@ def greeks(
     threads: int = 1,
 ) -> Results:
     """delta, gamma, theta, vega, rho and status at a known volatility; `out` as in `iv_greeks`."""
-    columns, call, shape = _columns((sigma, forward, strike, t, discount, rate), is_call)
-    results = _results((*GREEKS, "status"), shape, out)
-    _run(entry.greeks_rows, (*columns, call, *_flat(results)), threads)
-    return results
+    return _computed(
+        entry.greeks_rows, (*GREEKS, "status"), (sigma, forward, strike, t, discount, rate), is_call, out, threads
+    )
 
 
 def iv_greeks(
@@ -118,15 +116,29 @@ def iv_greeks(
     that are computed again and again: fresh memory costs time too. Raises ValueError when one is missing or does not
     fit.
     """
-    columns, call, shape = _columns((price, forward, strike, t, discount, rate), is_call)
-    results = _results(("iv", *GREEKS, "status"), shape, out)
-    _run(entry.all_rows, (*columns, call, *_flat(results)), threads)
-    return results
+    return _computed(
+        entry.all_rows, ("iv", *GREEKS, "status"), (price, forward, strike, t, discount, rate), is_call, out, threads
+    )
 
 
 def warm_up() -> None:
     """Have `iv_greeks` ready: compiled the first time on a machine (some ten seconds), else read from disk."""
     iv_greeks(1.0, 100.0, 101.0, 0.1, 1.0, 0.0, True)
+
+
+def _computed(
+    rows: Callable[..., None],
+    names: tuple[str, ...],
+    values: tuple[Value, ...],
+    is_call: Value,
+    out: Mapping[str, npt.NDArray[Any]] | None,
+    threads: int,
+) -> Results:
+    """What the compiled `rows` give for these arguments, by name."""
+    columns, call, shape = _columns(values, is_call)
+    results = _results(names, shape, out)
+    _run(rows, (*columns, call, *(array.reshape(-1) for array in results.values())), threads)
+    return results
 
 
 def _columns(values: tuple[Value, ...], is_call: Value) -> tuple[list[Floats], npt.NDArray[np.uint8], tuple[int, ...]]:
@@ -156,10 +168,6 @@ def _results(names: tuple[str, ...], shape: tuple[int, ...], out: Mapping[str, n
         if out[name].shape != shape or out[name].dtype != kind or not out[name].flags.c_contiguous:
             raise ValueError(f"out[{name!r}] must be a contiguous array of {kind} with the shape {shape}")
     return {name: out[name] for name in names}
-
-
-def _flat(results: Results) -> list[npt.NDArray[Any]]:
-    return [array.reshape(-1) for array in results.values()]
 
 
 def _run(rows: Callable[..., None], columns: tuple[npt.NDArray[Any], ...], threads: int) -> None:

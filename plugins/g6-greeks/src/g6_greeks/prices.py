@@ -50,7 +50,7 @@ def choose(options: pl.DataFrame, use: str, max_spread: float, oldest: datetime 
     if use == "mid":
         refused[~mid & _quoted(options)] = Refused.ONE_SIDED
     elif oldest is not None:
-        old = ~mid & _before(options["exchange_ts"], oldest) & ~np.isnan(price)
+        old = ~mid & before(options["exchange_ts"], oldest) & ~np.isnan(price)
         price, refused[old] = np.where(old, np.nan, price), Refused.STALE
     return Prices(price, mid, spread, refused)
 
@@ -72,7 +72,7 @@ def _quoted(options: pl.DataFrame) -> Bools:
     return known
 
 
-def _before(times: pl.Series, oldest: datetime) -> Bools:
-    """True for a known time before `oldest`."""
-    before: Bools = times.to_numpy() < np.datetime64(oldest.replace(tzinfo=None), "us")
-    return before
+def before(times: pl.Series, oldest: datetime) -> Bools:
+    """True for a known time before `oldest` (UTC, aware)."""
+    earlier: Bools = times.to_numpy() < np.datetime64(oldest.replace(tzinfo=None), "us")
+    return earlier

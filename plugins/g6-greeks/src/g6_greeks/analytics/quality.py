@@ -8,6 +8,7 @@ import polars as pl
 from g6_greeks.arrays import Bools, Floats, Indices
 from g6_greeks.chain import Book, parity_broken, read_book, shares
 from g6_greeks.columns import columns, expiry_rows, floats
+from g6_greeks.prices import before
 from g6_greeks.settings import QualitySettings
 from g6core import Analytic, Snapshot
 
@@ -24,7 +25,7 @@ VOCABULARY = pl.Series("flags", [_words(code) for code in range(1 << len(FLAGS))
 
 class Quality(Analytic):
     def __init__(self, settings: QualitySettings) -> None:
-        self.max_age = np.timedelta64(settings.max_age)
+        self.max_age = settings.max_age
         self.parity_ticks = settings.parity_ticks
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
@@ -33,7 +34,7 @@ class Quality(Analytic):
         book = read_book(floats(options["last_price"]), floats(options["bid"]), floats(options["ask"]))
         found = (
             ~book.quoted,
-            self._stale(snapshot),
+            before(options["exchange_ts"], snapshot.ts - self.max_age),
             book.one_sided,
             book.crossed,
             _below_intrinsic(options["iv_reason"]),
@@ -47,11 +48,6 @@ class Quality(Analytic):
             options=options.hstack([VOCABULARY[pl.Series(codes)]]),
             expiries=expiries.hstack(columns({"coverage": coverage, "quality": quality})),
         )
-
-    def _stale(self, snapshot: Snapshot) -> Bools:
-        oldest = np.datetime64(snapshot.ts.replace(tzinfo=None), "us") - self.max_age
-        stale: Bools = snapshot.options["exchange_ts"].to_numpy() < oldest
-        return stale
 
     def _parity(self, snapshot: Snapshot, rows: Indices, book: Book) -> Bools:
         options, expiries = snapshot.options, snapshot.expiries

@@ -16,7 +16,7 @@ from g6_greeks.chain.smile import (
     fit_smiles,
     smile_volatility,
 )
-from g6_greeks.columns import expiry_rows, floats, is_call, words
+from g6_greeks.columns import columns, expiry_rows, floats, is_call, words
 from g6_greeks.warm import prepared
 from g6core import Analytic, Context, Snapshot
 
@@ -78,9 +78,8 @@ def _facts(smiles: Smiles, rows: Indices, miss: Floats) -> list[pl.Series]:
     used = smiles.used & np.isfinite(miss)
     squares = np.bincount(rows[used], np.square(miss[used]), smiles.points.size)
     rmse, gap = np.sqrt(squares / smiles.points), calendar_gap(smiles.params, smiles.low, smiles.high)
-    # One series is made and cut up, since it is each new one that costs.
-    found = pl.Series(np.concatenate([*smiles.params, rmse, smiles.butterfly, gap, smiles.points]), nan_to_null=True)
-    *numbers, points = (found.slice(i * gap.size, gap.size).rename(name) for i, name in enumerate(NAMES))
+    found = (*smiles.params, rmse, smiles.butterfly, gap, smiles.points)
+    *numbers, points = columns(dict(zip(NAMES, found, strict=True)))
     status = pl.Series("smile_status", [STATUSES[code] for code in smiles.status], dtype=pl.String)
     return [*numbers, points.cast(pl.Int64), status]
 
