@@ -53,7 +53,7 @@ def columns(named: Mapping[str, Floats], dtype: type[pl.DataType] | None = None)
     return [long.slice(i * height, height).alias(name) for i, name in enumerate(named)]
 
 
-def words(name: str, vocabulary: npt.NDArray[np.object_], codes: npt.NDArray[np.integer]) -> pl.Series:
-    """The word of each code, from a short vocabulary."""
+def words(vocabulary: pl.Series, codes: npt.NDArray[np.integer]) -> pl.Series:
+    """The word of each code, from a short vocabulary, under its name."""
     # Picked by a series of positions: a list of words would be looked at word by word.
-    return pl.Series(name, vocabulary.tolist(), dtype=pl.String)[pl.Series(codes.astype(np.uint32))]
+    return vocabulary[pl.Series(codes.astype(np.uint32))]

@@ -7,7 +7,7 @@ import polars as pl
 
 from g6_greeks.arrays import Bools, Floats, Indices
 from g6_greeks.chain import Book, parity_broken, read_book, shares
-from g6_greeks.columns import columns, expiry_rows, floats
+from g6_greeks.columns import columns, expiry_rows, floats, words
 from g6_greeks.prices import before
 from g6_greeks.settings import QualitySettings
 from g6core import Analytic, Snapshot
@@ -45,7 +45,7 @@ class Quality(Analytic):
             codes[flag] |= np.uint32(1 << bit)
         coverage, quality = shares(rows, book.quoted, codes > 0, expiries.height)
         return snapshot.replace(
-            options=options.hstack([VOCABULARY[pl.Series(codes)]]),
+            options=options.hstack([words(VOCABULARY, codes)]),
             expiries=expiries.hstack(columns({"coverage": coverage, "quality": quality})),
         )
 

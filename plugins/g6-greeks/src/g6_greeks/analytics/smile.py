@@ -25,8 +25,7 @@ SURE = 0.1
 
 STATUSES = [status.word for status in Status]
 CALENDAR = 3
-NO_FLAG = pl.Series("smile_flag", [None], dtype=pl.String)
-FLAGS = np.array([None, "monotone", "butterfly", "calendar"], dtype=object)
+FLAGS = pl.Series("smile_flag", [None, "monotone", "butterfly", "calendar"], dtype=pl.String)
 PARAMS = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
 NAMES = (*PARAMS, "smile_rmse", "smile_butterfly", "smile_calendar", "smile_points")
 
@@ -85,7 +84,7 @@ def _facts(smiles: Smiles, rows: Indices, miss: Floats) -> list[pl.Series]:
 
 
 def _flags(codes: Codes) -> pl.Series:
-    return words("smile_flag", FLAGS, codes) if codes.any() else NO_FLAG.new_from_index(0, codes.size)
+    return words(FLAGS, codes) if codes.any() else FLAGS.new_from_index(0, codes.size)
 
 
 def _warm_up() -> None:
