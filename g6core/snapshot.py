@@ -7,7 +7,6 @@ and aware.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from collections.abc import Mapping
@@ -99,7 +98,7 @@ class Snapshot:
 
     def replace(self, **changes: Any) -> Snapshot:
         """A copy with the named fields exchanged."""
-        return dataclasses.replace(self, **changes)
+        return Snapshot(**{**self.__dict__, **changes})
 
 
 def conform(

@@ -22,23 +22,51 @@ def floats(series: pl.Series) -> Floats:
     return values if values.dtype == np.float64 else values.astype(np.float64)
 
 
-# Comparing words costs several times what comparing two columns does, and the rights of an index seldom change. One
-# entry per index; whoever finds another column there replaces it, so threads do not wait for one another.
-_CALLS: dict[str, tuple[pl.Series, Bools]] = {}
+class Chain:
+    """The options of a snapshot as arrays, all (options,), shared between analytics and so not to be written to.
+
+    rows: the row of each option's expiry in `snapshot.expiries`. call: True for CE. Called with the name of a column it
+    gives that as numbers.
+    """
+
+    def __init__(self, snapshot: Snapshot, before: Chain | None) -> None:
+        self.options = snapshot.options
+        self.dates = snapshot.expiries.get_column("expiry")
+        self._right, self._expiry = self.options.get_column("right"), self.options.get_column("expiry")
+        # Contracts seldom change, and comparing two columns costs less than searching dates or comparing words.
+        if before is not None and self._right.equals(before._right):
+            self.call = before.call
+        else:
+            self.call = (self._right == "CE").to_numpy()
+        if before is not None and self._expiry.equals(before._expiry) and self.dates.equals(before.dates):
+            self.rows = before.rows
+        else:
+            self.rows = np.searchsorted(self.dates.to_numpy(), self._expiry.to_numpy())
+        self._numbers: dict[str, Floats] = {}
+
+    call: Bools
+    rows: Indices
+
+    def __call__(self, name: str) -> Floats:
+        numbers = self._numbers.get(name)
+        if numbers is None:
+            numbers = self._numbers[name] = floats(self.options.get_column(name))
+        return numbers
+
+    def shows(self, snapshot: Snapshot) -> bool:
+        """Most analytics add to the expiries alone, so the next one meets the same options."""
+        return self.options is snapshot.options and self.dates.equals(snapshot.expiries.get_column("expiry"))
 
 
-def is_call(snapshot: Snapshot) -> Bools:
-    """True for CE, shape (options,). Shared between calls, so not to be written to."""
-    right = snapshot.options.get_column("right")
-    known = _CALLS.get(snapshot.index)
-    if known is None or not known[0].equals(right):
-        known = _CALLS[snapshot.index] = right, (right == "CE").to_numpy()
-    return known[1]
+# The last of each index. Whoever finds another chain there replaces it, so threads do not wait for one another.
+_CHAINS: dict[str, Chain] = {}
 
 
-def expiry_rows(snapshot: Snapshot) -> Indices:
-    """For each option the row of its expiry in `snapshot.expiries`, shape (options,)."""
-    return np.searchsorted(snapshot.expiries["expiry"].to_numpy(), snapshot.options["expiry"].to_numpy())
+def chain_of(snapshot: Snapshot) -> Chain:
+    known = _CHAINS.get(snapshot.index)
+    if known is None or not known.shows(snapshot):
+        known = _CHAINS[snapshot.index] = Chain(snapshot, known)
+    return known
 
 
 def columns(named: Mapping[str, Floats], dtype: type[pl.DataType] | None = None) -> list[pl.Series]:

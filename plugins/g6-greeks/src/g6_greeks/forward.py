@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numba import njit
 
-from g6_greeks.arrays import Bools, Floats, Indices
+from g6_greeks.arrays import Bools, Floats, Indices, read_only
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,11 +66,7 @@ def parity_forward(
     there is none. spread: of the book that the price is the middle of, NaN where it is not. t: years, discount: both
     per expiry.
     """
-    columns = [values.view() for values in (rows, strike, is_call, price, spread, t, discount)]
-    for column in columns:
-        # numba compiles anew for each mixture of writable and read-only arrays, and a column may be either.
-        column.flags.writeable = False
-    found: tuple[Floats, Floats] = _forwards(*columns)
+    found: tuple[Floats, Floats] = _forwards(*read_only(rows, strike, is_call, price, spread, t, discount))
     return found
 
 

@@ -6,7 +6,12 @@ import logging
 import threading
 from collections.abc import Callable
 
+import numpy as np
+
 log = logging.getLogger("g6.greeks")
+
+NONE, NOBODY, NOWHERE = np.empty(0), np.empty(0, dtype=np.bool_), np.empty(0, dtype=np.intp)
+"""Columns of no rows, as numbers, flags and places: enough for the compiler to see their kinds."""
 
 SILENT = 2.5
 """Seconds; machine code that is read from disk takes less."""

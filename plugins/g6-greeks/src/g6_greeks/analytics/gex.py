@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from g6_greeks.chain import gamma_exposure
-from g6_greeks.columns import columns, expiry_rows, floats, is_call
-from g6core import Analytic, Snapshot
+from g6_greeks.chain import gamma_exposure, sums_by_right
+from g6_greeks.columns import chain_of, columns
+from g6_greeks.warm import NOBODY, NONE, NOWHERE, prepared
+from g6core import Analytic, Context, Snapshot
 
 
 class GammaExposure(Analytic):
+    def open(self, context: Context) -> None:
+        prepared("sums", lambda: sums_by_right(NOWHERE, NOBODY, NONE, 0))
+
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        options, expiries = snapshot.options, snapshot.expiries
-        gamma, oi = floats(options["gamma"]), floats(options["oi"])
+        chain, expiries = chain_of(snapshot), snapshot.expiries
         spot = snapshot.facts.get("spot", np.nan)
-        gex = gamma_exposure(expiry_rows(snapshot), is_call(snapshot), gamma, oi, spot, expiries.height)
+        gex = gamma_exposure(chain.rows, chain.call, chain("gamma"), chain("oi"), spot, expiries.height)
         known = gex[~np.isnan(gex)]
         facts = {**snapshot.facts, "gex": float(known.sum())} if known.size else snapshot.facts
         return snapshot.replace(expiries=expiries.hstack(columns({"gex": gex})), facts=facts)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from g6_greeks.arrays import Bools, Codes, Floats, Indices
+from g6_greeks.arrays import Bools, Codes, Floats
 from g6_greeks.black76 import Status, implied_volatility, iv_greeks, warm_up
-from g6_greeks.columns import columns, expiry_rows, floats, is_call
+from g6_greeks.columns import Chain, chain_of, columns, floats, words
 from g6_greeks.forward import parity_forward
 from g6_greeks.prices import Prices, Refused, choose
 from g6_greeks.settings import NSE_RATE, GreeksSettings
@@ -52,17 +52,17 @@ class Greeks(Analytic):
             prepared("volatility alone", lambda: implied_volatility(1.0, 100.0, 101.0, 0.1, 1.0, True))
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        rows, strike, calls = expiry_rows(snapshot), floats(snapshot.options["strike"]), is_call(snapshot)
+        chain = chain_of(snapshot)
         oldest = None if self.max_age is None else snapshot.ts - self.max_age
-        prices = choose(snapshot.options, self.price, self.max_spread, oldest)
+        prices = choose(chain, self.price, self.max_spread, oldest)
         dte, t = self._time(snapshot)
         # Once it has expired an expiry has neither a discount factor nor a forward.
         discount = np.exp(-self.rate * np.where(t > 0, t, np.nan))
-        forward, source, rmse = self._forward(snapshot, rows, strike, calls, prices, t, discount)
+        forward, source, rmse = self._forward(snapshot, chain, prices, t, discount)
         numbers = columns({"t": t, "discount": discount, "forward": forward, "parity_rmse": rmse})
-        market = (forward[rows], strike, t[rows], discount[rows])
+        market = (forward[chain.rows], chain("strike"), t[chain.rows], discount[chain.rows])
         return snapshot.replace(
-            options=snapshot.options.hstack(self._columns(snapshot, prices, market, calls)),
+            options=snapshot.options.hstack(self._columns(chain, prices, market)),
             expiries=snapshot.expiries.hstack([pl.Series("dte", dte), *numbers, _forward_source(source)]),
         )
 
@@ -76,30 +76,30 @@ class Greeks(Analytic):
         return dte, (snapshot.expiries["expires_at"].to_numpy() - now) / YEAR
 
     def _forward(
-        self, snapshot: Snapshot, rows: Indices, strike: Floats, calls: Bools, prices: Prices, t: Floats, d: Floats
+        self, snapshot: Snapshot, chain: Chain, prices: Prices, t: Floats, d: Floats
     ) -> tuple[Floats, list[str | None], Floats]:
         """Of each expiry the forward, where it is from, and the root mean square of the parity residuals."""
         carried, unknown = snapshot.facts.get("spot", np.nan) / d, np.full(d.shape, np.nan)
         if self.nse:
             return *_first_known(unknown, unknown, carried), unknown
-        parity, rmse = parity_forward(rows, strike, calls, prices.price, prices.spread, t, d)
+        parity, rmse = parity_forward(chain.rows, chain("strike"), chain.call, prices.price, prices.spread, t, d)
         # A future has a price after the close as well.
         future = np.where(np.isfinite(d), floats(snapshot.expiries["future"]), np.nan)
         return *_first_known(parity, future, carried), rmse
 
-    def _columns(self, snapshot: Snapshot, prices: Prices, market: Market, calls: Bools) -> list[pl.Series]:
+    def _columns(self, chain: Chain, prices: Prices, market: Market) -> list[pl.Series]:
         """What is added to the options."""
         # A column like the others: for a single number the kernel would be compiled once more, in mid-cycle.
-        found = iv_greeks(prices.price, *market, np.full(calls.size, self.rate), calls)
+        found = iv_greeks(prices.price, *market, np.full(chain.call.size, self.rate), chain.call)
         status = found.pop("status")
         with np.errstate(divide="ignore"):
-            error = 0.5 * floats(snapshot.options["tick_size"]) / found["vega"]
+            error = 0.5 * chain("tick_size") / found["vega"]
         if self.to_spot:
             found |= _to_spot(found, prices.price, market, self.rate)
         for name, unit in UNITS.items():
             found[name] *= unit
         iv = {"iv": found.pop("iv"), "iv_err": np.where(np.isfinite(error), error, np.nan)}
-        sides = _sides(snapshot.options, market, calls) if self.bid_ask else {}
+        sides = _sides(chain, market) if self.bid_ask else {}
         return [*columns({**iv, **sides, **found}), *_words(prices, status, expired=market[2] <= 0)]
 
 
@@ -125,13 +125,21 @@ def _words(prices: Prices, status: Codes, expired: Bools) -> list[pl.Series]:
     source = np.where(np.isnan(prices.price), 0, prices.mid + LAST)
     reason = np.where(prices.refused, prices.refused + REFUSED, status)
     reason[expired] = Status.EXPIRED
-    both = WORDS[pl.Series(np.concatenate([source, reason]).astype(np.uint32))]
+    both = words(WORDS, np.concatenate([source, reason]))
     return [both.slice(0, source.size).alias("iv_source"), both.slice(source.size).alias("iv_reason")]
 
 
-def _sides(options: pl.DataFrame, market: Market, calls: Bools) -> dict[str, Any]:
+def _sides(chain: Chain, market: Market) -> dict[str, Any]:
     """The volatilities of bid and ask themselves, however wide apart these are."""
-    return {f"iv_{side}": implied_volatility(floats(options[side]), *market, calls)["iv"] for side in ("bid", "ask")}
+    return {f"iv_{side}": _volatility(chain(side), market, chain) for side in ("bid", "ask")}
+
+
+def _volatility(price: Floats, market: Market, chain: Chain) -> Floats:
+    # A source of last prices alone has no book at all.
+    if np.isnan(price).all():
+        return price
+    volatility: Floats = implied_volatility(price, *market, chain.call)["iv"]
+    return volatility
 
 
 def _to_spot(found: dict[str, Any], price: Floats, market: Market, rate: float) -> dict[str, Floats]:

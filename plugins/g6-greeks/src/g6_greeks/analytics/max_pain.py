@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from g6_greeks.chain import max_pain
-from g6_greeks.columns import columns, expiry_rows, floats, is_call
-from g6core import Analytic, Snapshot
+from g6_greeks.columns import chain_of, columns
+from g6_greeks.warm import NOBODY, NONE, NOWHERE, prepared
+from g6core import Analytic, Context, Snapshot
 
 
 class MaxPain(Analytic):
+    def open(self, context: Context) -> None:
+        prepared("max pain", lambda: max_pain(NOWHERE, NONE, NOBODY, NONE, 0))
+
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        options, height = snapshot.options, snapshot.expiries.height
-        strike, oi = floats(options["strike"]), floats(options["oi"])
-        pain = max_pain(expiry_rows(snapshot), strike, is_call(snapshot), oi, height)
+        chain, height = chain_of(snapshot), snapshot.expiries.height
+        pain = max_pain(chain.rows, chain("strike"), chain.call, chain("oi"), height)
         return snapshot.replace(expiries=snapshot.expiries.hstack(columns({"max_pain": pain})))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
@@ -10,7 +12,8 @@ import polars as pl
 
 from g6_greeks.arrays import Floats
 from g6_greeks.chain import sums_by_right
-from g6_greeks.columns import columns, expiry_rows, floats, is_call
+from g6_greeks.columns import chain_of, columns, floats
+from g6_greeks.warm import NOBODY, NONE, NOWHERE, prepared
 from g6core import Analytic, Context, Snapshot, trading_date
 
 
@@ -21,16 +24,26 @@ class _Seen:
         self.ts = snapshot.ts
         self.symbols, self.oi = snapshot.options["symbol"], floats(snapshot.options["oi"])
         self._lined_up = self.symbols, self.oi
+        self._by_symbol: dict[str | None, float] | None = None
 
     def beside(self, symbols: pl.Series) -> Floats:
-        """Row for row as these contracts; NaN for one that was not there, or not once. Joined when they change."""
+        """Row for row as these contracts; NaN for one that was not there, or not once. Looked up when they change."""
         lined_up, oi = self._lined_up
         if not lined_up.equals(symbols):
-            then = pl.DataFrame({"symbol": self.symbols, "oi": self.oi}).unique("symbol", keep="none")
-            now = symbols.to_frame("symbol").join(then, on="symbol", how="left", maintain_order="left")
-            oi = floats(now["oi"])
+            known = self._contracts()
+            oi = np.array([known.get(symbol, math.nan) for symbol in symbols.to_list()])
             self._lined_up = symbols, oi
         return oi
+
+    def _contracts(self) -> dict[str | None, float]:
+        """The open interest of each contract, NaN for one of several rows."""
+        if self._by_symbol is None:
+            names = self.symbols.to_list()
+            self._by_symbol = dict(zip(names, self.oi.tolist(), strict=True))
+            if len(self._by_symbol) < len(names):
+                doubled = (name for name, count in Counter(names).items() if count > 1)
+                self._by_symbol.update(dict.fromkeys(doubled, math.nan))
+        return self._by_symbol
 
 
 @dataclass(frozen=True)
@@ -55,15 +68,16 @@ class OpenInterestChange(Analytic):
 
     def open(self, context: Context) -> None:
         self._context = context
+        prepared("sums", lambda: sums_by_right(NOWHERE, NOBODY, NONE, 0))
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        rows, call, height = expiry_rows(snapshot), is_call(snapshot), snapshot.expiries.height
+        chain, height = chain_of(snapshot), snapshot.expiries.height
         day = self._look(snapshot)
         symbols, oi = day.now.symbols, day.now.oi
         since_first = oi - (day.first or day.now).beside(symbols)
         since_last = oi - (day.before.beside(symbols) if day.before else np.nan)
-        calls, puts = sums_by_right(rows, call, oi, height)
-        day_calls, day_puts = sums_by_right(rows, call, since_first, height)
+        calls, puts = sums_by_right(chain.rows, chain.call, oi, height)
+        day_calls, day_puts = sums_by_right(chain.rows, chain.call, since_first, height)
         changes = {"oi_change": since_last, "oi_change_day": since_first}
         facts = {"oi_calls": calls, "oi_puts": puts, "oi_change_day_calls": day_calls, "oi_change_day_puts": day_puts}
         return snapshot.replace(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from g6_greeks.chain import put_call_ratio
-from g6_greeks.columns import columns, expiry_rows, floats, is_call
-from g6core import Analytic, Snapshot
+from g6_greeks.chain import put_call_ratio, sums_by_right
+from g6_greeks.columns import chain_of, columns
+from g6_greeks.warm import NOBODY, NONE, NOWHERE, prepared
+from g6core import Analytic, Context, Snapshot
 
 
 class PutCallRatio(Analytic):
+    def open(self, context: Context) -> None:
+        prepared("sums", lambda: sums_by_right(NOWHERE, NOBODY, NONE, 0))
+
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        options, height = snapshot.options, snapshot.expiries.height
-        rows, call = expiry_rows(snapshot), is_call(snapshot)
+        chain, height = chain_of(snapshot), snapshot.expiries.height
         ratios = {
-            f"pcr_{amount}": put_call_ratio(rows, call, floats(options[amount]), height) for amount in ("oi", "volume")
+            f"pcr_{amount}": put_call_ratio(chain.rows, chain.call, chain(amount), height)
+            for amount in ("oi", "volume")
         }
         return snapshot.replace(expiries=snapshot.expiries.hstack(columns(ratios)))

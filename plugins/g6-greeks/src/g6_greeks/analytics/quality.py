@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from g6_greeks.arrays import Bools, Floats, Indices
+from g6_greeks.arrays import Bools, Floats
 from g6_greeks.chain import Book, parity_broken, read_book, shares
-from g6_greeks.columns import columns, expiry_rows, floats, words
+from g6_greeks.columns import Chain, chain_of, columns, floats, words
 from g6_greeks.prices import before
 from g6_greeks.settings import QualitySettings
 from g6core import Analytic, Snapshot
@@ -30,32 +30,32 @@ class Quality(Analytic):
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
         options, expiries = snapshot.options, snapshot.expiries
-        rows = expiry_rows(snapshot)
-        book = read_book(floats(options["last_price"]), floats(options["bid"]), floats(options["ask"]))
+        chain = chain_of(snapshot)
+        book = read_book(chain("last_price"), chain("bid"), chain("ask"))
         found = (
             ~book.quoted,
             before(options["exchange_ts"], snapshot.ts - self.max_age),
             book.one_sided,
             book.crossed,
             _below_intrinsic(options["iv_reason"]),
-            self._parity(snapshot, rows, book),
+            self._parity(snapshot, chain, book),
         )
-        codes = np.zeros(rows.size, dtype=np.uint32)
+        codes = np.zeros(chain.rows.size, dtype=np.uint32)
         for bit, flag in enumerate(found):
             codes[flag] |= np.uint32(1 << bit)
-        coverage, quality = shares(rows, book.quoted, codes > 0, expiries.height)
+        coverage, quality = shares(chain.rows, book.quoted, codes > 0, expiries.height)
         return snapshot.replace(
             options=options.hstack([words(VOCABULARY, codes)]),
             expiries=expiries.hstack(columns({"coverage": coverage, "quality": quality})),
         )
 
-    def _parity(self, snapshot: Snapshot, rows: Indices, book: Book) -> Bools:
-        options, expiries = snapshot.options, snapshot.expiries
+    def _parity(self, snapshot: Snapshot, chain: Chain, book: Book) -> Bools:
+        expiries = snapshot.expiries
         # A forward that does not come from prices of the chain is no measure of them.
         guessed = np.array([source == "spot" for source in expiries["forward_source"]], dtype=np.bool_)
         forward: Floats = np.where(guessed, np.nan, floats(expiries["forward"]))
-        slack = self.parity_ticks * floats(options["tick_size"])
-        return parity_broken(rows, floats(options["strike"]), book, forward, floats(expiries["discount"]), slack)
+        slack = self.parity_ticks * chain("tick_size")
+        return parity_broken(chain.rows, chain("strike"), book, forward, floats(expiries["discount"]), slack)
 
 
 def _below_intrinsic(reason: pl.Series) -> Bools:

@@ -9,9 +9,9 @@ import polars as pl
 
 from g6_greeks.arrays import Bools, Floats
 from g6_greeks.chain import pair_forward, vix_index, vix_variance
-from g6_greeks.columns import columns, expiry_rows, floats, is_call
+from g6_greeks.columns import Chain, chain_of, columns, floats
 from g6_greeks.settings import VixSettings
-from g6_greeks.warm import prepared
+from g6_greeks.warm import NOBODY, NONE, NOWHERE, prepared
 from g6core import Analytic, Context, Snapshot
 
 MONTHLY = {"this_month", "next_month"}
@@ -22,17 +22,16 @@ class Vix(Analytic):
         self.settings = settings
 
     def open(self, context: Context) -> None:
-        rows, calls, none = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.bool_), np.empty(0)
-        prepared("the variance index", lambda: vix_variance(rows, none, calls, none, none, none, none))
+        prepared("the variance index", lambda: vix_variance(NOWHERE, NONE, NOBODY, NONE, NONE, NONE, NONE))
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        options, expiries = snapshot.options, snapshot.expiries
-        rows, strike = expiry_rows(snapshot), floats(options["strike"])
-        price = _mid(options) if self.settings.price == "mid" else _last(options)
+        chain, expiries = chain_of(snapshot), snapshot.expiries
+        rows, strike = chain.rows, chain("strike")
+        price = _mid(chain) if self.settings.price == "mid" else _last(chain)
         t, discount, forward = (floats(expiries[name]) for name in ("t", "discount", "forward"))
         if self.settings.forward == "cboe":
             forward = pair_forward(rows, strike, price, discount)
-        strip = vix_variance(rows, strike, is_call(snapshot), price, forward, t, discount)
+        strip = vix_variance(rows, strike, chain.call, price, forward, t, discount)
         added = columns({"vix_variance": strip.variance, "vix_missing": strip.missing})
         counts = pl.Series("vix_strikes", [int(n) or None for n in strip.strikes], dtype=pl.Int64)
         sound = np.where(strip.missing <= self.settings.max_missing, strip.variance, np.nan)
@@ -48,12 +47,12 @@ class Vix(Analytic):
         return np.array([not MONTHLY.isdisjoint(codes) for codes in expiries["codes"].to_list()], dtype=np.bool_)
 
 
-def _mid(options: pl.DataFrame) -> Floats:
+def _mid(chain: Chain) -> Floats:
     """The middle of the book, NaN where nobody bids or the book is crossed."""
-    bid, ask = floats(options["bid"]), floats(options["ask"])
+    bid, ask = chain("bid"), chain("ask")
     return np.where((bid > 0) & (ask >= bid), 0.5 * (bid + ask), np.nan)
 
 
-def _last(options: pl.DataFrame) -> Floats:
+def _last(chain: Chain) -> Floats:
     """The last price, NaN where nothing was traded today; a volume that is not known is no objection."""
-    return np.where(floats(options["volume"]) == 0, np.nan, floats(options["last_price"]))
+    return np.where(chain("volume") == 0, np.nan, chain("last_price"))

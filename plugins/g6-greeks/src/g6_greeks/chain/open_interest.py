@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from g6_greeks.arrays import Bools, Floats, Indices
+from g6_greeks.arrays import Bools, Floats, Indices, read_only
+from g6_greeks.chain import loops
 
 PERCENT = 0.01
 
 
 def sums_by_right(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Floats:
     """Sums per expiry over the known calls and over the known puts, shape (2, expiries); NaN where none is known."""
-    known = ~np.isnan(amount)
-    sides = (rows + expiries * ~call)[known]
-    sums = np.bincount(sides, weights=amount[known], minlength=2 * expiries).astype(np.float64, copy=False)
-    sums[np.bincount(sides, minlength=2 * expiries) == 0] = np.nan
-    return sums.reshape(2, expiries)
+    sums = np.full((2, expiries), np.nan)
+    loops.add_up(*read_only(rows, call, amount), sums)
+    return sums
 
 
 def put_call_ratio(rows: Indices, call: Bools, amount: Floats, expiries: int) -> Floats:
@@ -33,16 +32,8 @@ def max_pain(rows: Indices, strike: Floats, call: Bools, oi: Floats, expiries: i
     where oi(calls <= K) >= oi(puts > K), that is, where the oi of both up to K reaches that of all puts. NaN where no
     put or no call is known, or nothing is open.
     """
-    calls, puts = sums_by_right(rows, call, oi, expiries)
-    up_to = np.cumsum(np.where(np.isnan(oi), 0.0, oi))
-    counts = np.bincount(rows, minlength=expiries)
-    start = np.cumsum(counts) - counts
-    before = np.concatenate(([0.0], up_to))[start]
-    falling = up_to - before[rows] < puts[rows]
-    lowest = start + np.bincount(rows, weights=falling, minlength=expiries).astype(np.intp)
-    known = calls + puts > 0
-    pain = np.full(expiries, np.nan)
-    pain[known] = strike[lowest[known]]
+    sums, pain = sums_by_right(rows, call, oi, expiries), np.full(expiries, np.nan)
+    loops.least_pain(*read_only(rows, strike, oi, sums), pain)
     return pain
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from g6_greeks.arrays import Bools, Floats, Indices
+from g6_greeks.arrays import Bools, Floats, Indices, read_only
 
 YEAR_DAYS = 365
 
@@ -66,8 +66,7 @@ def vix_variance(
 
     first = np.searchsorted(rows, np.arange(forward.size + 1))
     sums, strikes = np.empty((3, forward.size)), np.empty(forward.size, dtype=np.intp)
-    # The compiler takes arrays that may not be written, as polars gives them, for another type.
-    strips(first, np.array(strike), np.array(call), np.array(price), np.array(forward), sums, strikes)
+    strips(first, *read_only(strike, call, price, forward), sums, strikes)
     k0, strip, tail = sums
     years = np.where(t > 0, t, np.nan)
     variance = (2.0 * strip / discount - np.square(forward / k0 - 1.0)) / years
