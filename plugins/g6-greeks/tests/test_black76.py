@@ -279,6 +279,37 @@ def test_results_go_where_they_are_asked_to() -> None:
         np.testing.assert_array_equal(out[name], column)
 
 
+def test_a_result_may_not_lie_where_something_else_does() -> None:
+    columns = [np.array(column, dtype=np.float64) for column in chain(1000)[:-1]] + [chain(1000)[-1]]
+    out = black76.iv_greeks(*columns)
+    long = np.empty(1001)
+    calls = np.array(columns[-1])
+    overlaps = [{"iv": columns[0]}, {"gamma": out["delta"]}, {"iv": long[1:], "delta": long[:-1]}]
+    for overlap in [*overlaps, {"status": calls.view(np.uint8)}]:
+        with pytest.raises(ValueError, match="shares memory"):
+            black76.iv_greeks(*columns[:-1], calls, {**out, **overlap})
+
+
+@pytest.mark.parametrize("words", [["CE", "PE"], [1, -1], [1.0, np.nan], [True, None]])
+def test_what_is_neither_call_nor_put_is_refused(words: list[object]) -> None:
+    with pytest.raises(ValueError, match="is_call"):
+        black76.implied_volatility([218.53, 188.01], 24_530.0, 24_500.0, 7 / 365, 1.0, words)
+    assert black76.price(100.0, 100.0, 1.0, 0.2, 1.0, [1, 0]).shape == (2,)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_there_is_at_least_one_thread(threads: int) -> None:
+    with pytest.raises(ValueError, match="threads"):
+        black76.iv_greeks(*chain(10), threads=threads)
+
+
+def test_an_array_that_cannot_be_written_is_refused() -> None:
+    out = black76.iv_greeks(*chain(1000))
+    out["vega"].flags.writeable = False
+    with pytest.raises(ValueError, match="vega"):
+        black76.iv_greeks(*chain(1000), out)
+
+
 @pytest.mark.parametrize("spoilt", [{"iv": np.empty(3)}, {"status": np.empty(1000)}, {"vega": np.empty(2000)[::2]}])
 def test_an_array_that_does_not_fit_is_refused_by_name(spoilt: dict[str, np.ndarray]) -> None:
     columns = chain(1000)

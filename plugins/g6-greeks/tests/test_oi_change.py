@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 from g6_greeks.analytics.oi_change import OpenInterestChange
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -181,6 +182,19 @@ def test_after_a_late_snapshot_everything_is_compared_with_what_was_before_it(tm
         answers[n] = analytic.compute(day[n])
         record(tmp_path, [day[n]])
     assert all(same(answers[n], expected[n]) for n in (0, 1, 3))
+
+
+@pytest.mark.parametrize("order", [(4, 0, 1, 2, 3, 5), (0, 4, 1, 2, 5, 3), (3, 4, 1, 0, 2, 5)])
+def test_several_late_snapshots_in_a_row_change_nothing_either(tmp_path: Path, order: Sequence[int]) -> None:
+    day = [chain(s, 0, STRIKES, n) for n, s in enumerate(snapshots(6, strikes=STRIKES))]
+    analytic, seen = opened(tmp_path), []
+    for n in order:
+        answer = analytic.compute(day[n])
+        record(tmp_path, [day[n]])
+        seen.append(n)
+        alone = OpenInterestChange()
+        earlier = [alone.compute(day[m]) for m in sorted(seen) if m <= n]
+        assert same(answer, earlier[-1])
 
 
 def test_on_a_recorded_day_the_changes_are_those_that_nse_published(

@@ -16,7 +16,7 @@ step in `g6_greeks.kernel`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from typing import Any
@@ -137,6 +137,8 @@ def _computed(
     """What the compiled `rows` give for these arguments, by name."""
     columns, call, shape = _columns(values, is_call)
     results = _results(names, shape, out)
+    if out is not None:
+        _refuse_overlap(results, (*columns, call))
     _run(rows, (*columns, call, *(array.reshape(-1) for array in results.values())), threads)
     return results
 
@@ -144,10 +146,20 @@ def _computed(
 def _columns(values: tuple[Value, ...], is_call: Value) -> tuple[list[Floats], npt.NDArray[np.uint8], tuple[int, ...]]:
     """The arguments as contiguous flat columns of one length, calls as 1 and puts as 0, and their common shape."""
     arrays = [np.asarray(v, dtype=np.float64) for v in values]
-    calls = np.asarray(is_call, dtype=np.bool_).view(np.uint8)
+    calls = _calls(is_call)
     shape = np.broadcast_shapes(calls.shape, *(a.shape for a in arrays))
     flat = [_column(a, shape) for a in (*arrays, calls)]
     return flat[:-1], flat[-1], shape
+
+
+def _calls(is_call: Value) -> npt.NDArray[np.uint8]:
+    """1 for a call, 0 for a put. Words and NaN would all be true, and so become calls without a word."""
+    given = np.asarray(is_call)
+    if given.dtype != np.bool_ and not (given.dtype.kind in "iuf" and np.isin(given, (0, 1)).all()):
+        raise ValueError(
+            f"is_call must be true for a call and false for a put, and known, not {given.dtype}: {given!r:.80}"
+        )
+    return given.astype(np.bool_, copy=False).view(np.uint8)
 
 
 def _column(array: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -165,13 +177,25 @@ def _results(names: tuple[str, ...], shape: tuple[int, ...], out: Mapping[str, n
     for name, kind in kinds.items():
         if name not in out:
             raise ValueError(f"out has no array `{name}`; it needs {', '.join(names)}")
-        if out[name].shape != shape or out[name].dtype != kind or not out[name].flags.c_contiguous:
-            raise ValueError(f"out[{name!r}] must be a contiguous array of {kind} with the shape {shape}")
+        array = out[name]
+        fits = isinstance(array, np.ndarray) and array.shape == shape and array.dtype == kind
+        if not fits or not (array.flags.c_contiguous and array.flags.writeable):
+            raise ValueError(f"out[{name!r}] must be a contiguous, writable array of {kind} with the shape {shape}")
     return {name: out[name] for name in names}
+
+
+def _refuse_overlap(results: Results, columns: Sequence[npt.NDArray[Any]]) -> None:
+    """A result that lies where an argument or another result does would be written before that is read."""
+    arrays = [*results.items(), *((None, column) for column in columns)]
+    for place, (name, array) in enumerate(arrays[: len(results)]):
+        if any(np.may_share_memory(array, other) for _, other in arrays[place + 1 :]):
+            raise ValueError(f"out[{name!r}] shares memory with an argument or another result")
 
 
 def _run(rows: Callable[..., None], columns: tuple[npt.NDArray[Any], ...], threads: int) -> None:
     n = columns[0].shape[0]
+    if threads < 1:
+        raise ValueError(f"threads must be 1 or more, not {threads}")
     if threads == 1 or n <= SHARE:
         rows(*columns, 0, n)
         return

@@ -73,6 +73,8 @@ def normalise(frame: pl.DataFrame, settings: Settings, tally: Tally) -> pl.DataF
     frame = _plausible(frame, tally)
     frame = _identified(frame, settings, tally)
     frame = with_lots(frame.with_columns(day=pl.col("ts").dt.convert_time_zone(IST).dt.date()), settings.lot_sizes)
+    stated = [pl.col("tick_size")] if "tick_size" in frame.columns else []
+    frame = frame.with_columns(tick_size=pl.coalesce(*stated, pl.lit(settings.tick_size)))
     foreign = {"oi": settings.oi_unit, "volume": settings.volume_unit}
     frame = in_units(frame, [name for name, unit in foreign.items() if unit == "contracts" and name in frame.columns])
     if settings.iv_unit == "percent" and "exchange_iv" in frame.columns:

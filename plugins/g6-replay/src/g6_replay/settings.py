@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
 
 Unit = Literal["units", "contracts"]
 
@@ -72,6 +72,9 @@ class Settings(BaseModel):
     )
     lot_sizes: dict[str, PositiveInt] = Field(
         default_factory=dict, description="units a lot per index, where the file does not say: `{ NIFTY = 65 }`"
+    )
+    tick_size: PositiveFloat = Field(
+        0.05, description="rupees, where the file does not say; the index options of NSE and BSE have 0.05"
     )
     oi_unit: Unit = Field("units", description="what the file counts open interest in")
     volume_unit: Unit = Field("units", description="what the file counts volume in")

@@ -23,17 +23,15 @@ class _Seen:
     def __init__(self, snapshot: Snapshot) -> None:
         self.ts = snapshot.ts
         self.symbols, self.oi = snapshot.options["symbol"], floats(snapshot.options["oi"])
-        self._lined_up = self.symbols, self.oi
+        self._lined_up: tuple[pl.Series, Floats] | None = None
         self._by_symbol: dict[str | None, float] | None = None
 
     def beside(self, symbols: pl.Series) -> Floats:
         """Row for row as these contracts; NaN for one that was not there, or not once. Looked up when they change."""
-        lined_up, oi = self._lined_up
-        if not lined_up.equals(symbols):
+        if self._lined_up is None or not self._lined_up[0].equals(symbols):
             known = self._contracts()
-            oi = np.array([known.get(symbol, math.nan) for symbol in symbols.to_list()])
-            self._lined_up = symbols, oi
-        return oi
+            self._lined_up = symbols, np.array([known.get(symbol, math.nan) for symbol in symbols.to_list()])
+        return self._lined_up[1]
 
     def _contracts(self) -> dict[str | None, float]:
         """The open interest of each contract, NaN for one of several rows."""
@@ -65,6 +63,7 @@ class OpenInterestChange(Analytic):
     def __init__(self) -> None:
         self._context: Context | None = None
         self._days: dict[str, _Day] = {}
+        self._overtaken: set[str] = set()
 
     def open(self, context: Context) -> None:
         self._context = context
@@ -89,16 +88,17 @@ class OpenInterestChange(Analytic):
         """The snapshot and those before it on its day: the ones that were seen, else the ones recorded."""
         index, day, now = snapshot.index, trading_date(snapshot.ts), _Seen(snapshot)
         held = self._days.get(index)
-        if held is None or held.day != day:
+        if held and now.ts < held.now.ts:
+            # The day's first, or the last before what comes next, may be another than the one held by now.
+            self._overtaken.add(index)
+            return self._recorded(index, day, now)
+        if held is None or held.day != day or index in self._overtaken:
             found = self._recorded(index, day, now)
         elif held.now.ts < now.ts:
             found = _Day(day, held.first or held.now, held.now, now)
-        elif held.now.ts == now.ts:
-            found = _Day(day, held.first, held.before, now)
         else:
-            # Out of order. The one held is no longer the last before what comes next, so that too asks the records.
-            del self._days[index]
-            return self._recorded(index, day, now)
+            found = _Day(day, held.first, held.before, now)
+        self._overtaken.discard(index)
         self._days[index] = found
         return found
 

@@ -89,9 +89,13 @@ def vix_index(variance: Floats, t: Floats, days: float = 30.0) -> float:
     if near < 0 or not t[near] > 0:
         return math.nan
     if t[near] == target:
-        return 100.0 * math.sqrt(variance[near])
+        return _points(variance[near])
     if after == t.size:
         return math.nan
     part = (t[after] - target) / (t[after] - t[near])
     total = part * variance[near] * t[near] + (1.0 - part) * variance[after] * t[after]
-    return 100.0 * math.sqrt(total / target)
+    return _points(total / target)
+
+
+def _points(variance: float) -> float:
+    return 100.0 * math.sqrt(variance) if variance >= 0 else math.nan
