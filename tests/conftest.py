@@ -6,14 +6,37 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
+
+from tests.launch import Launcher
 
 REPO = Path(__file__).resolve().parent.parent
 FOREIGN = REPO / "tests" / "data"
 KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV")
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`once(name, make)`: a directory that `make` filled, once for all worker processes of a session."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def directory(name: str, make: Callable[[Path], object]) -> Path:
+        place, unfinished = base / f"once-{name}", base / f"unfinished-{name}"
+        with FileLock(base / f"{name}.lock"):
+            if not place.exists():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                make(unfinished)
+                unfinished.rename(place)
+        return place
+
+    return directory
 
 
 @pytest.fixture(scope="session")
@@ -22,29 +45,55 @@ def pip_install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
 
     def install(*sources: Path) -> str:
         place = tmp_path_factory.mktemp("installed")
-        # Building writes into the source tree, so it gets a copy.
-        copies = [str(shutil.copytree(source, place / source.name)) for source in sources]
-        options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", str(place / "site")]
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", *options, *copies], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        build(place, *sources)
         return str(place / "site")
 
     return install
 
 
+def build(place: Path, *sources: Path) -> None:
+    """Into `place`/site. Building writes into the source tree, so it gets a copy."""
+    copies = [str(shutil.copytree(source, place / source.name)) for source in sources]
+    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", str(place / "site")]
+    done = subprocess.run([sys.executable, "-m", "pip", "install", *options, *copies], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture(scope="session")
-def installed(pip_install: Callable[..., str]) -> Callable[..., list[str]]:
+def installed(once: Callable[..., Path]) -> Callable[..., list[str]]:
     """`installed("toy_plugin", …)` installs packages of tests/data, each once a session: directories for PYTHONPATH."""
-    places: dict[str, str] = {}
 
     def install(*names: str) -> list[str]:
-        for name in names:
-            places[name] = places.get(name) or pip_install(FOREIGN / name)
-        return [places[name] for name in names]
+        return [str(once(name, lambda place, name=name: build(place, FOREIGN / name)) / "site") for name in names]
 
     return install
+
+
+class Interpreters:
+    """What `Launcher` does, by an interpreter from the start each time, where processes cannot be forked."""
+
+    def start(self, *command: str | Path, cwd: Path, env: Mapping[str, str], stdio: Any) -> Any:
+        files = dict(zip(("stdin", "stdout", "stderr"), stdio, strict=True))
+        return subprocess.Popen([sys.executable, "-m", *map(str, command)], cwd=cwd, env=env, **files)
+
+    def run(
+        self, *command: str | Path, cwd: Path, env: Mapping[str, str], stdin: str = "", timeout: float = 120.0
+    ) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", *map(str, command)]
+        return subprocess.run(
+            words, cwd=cwd, env=env, input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=timeout
+        )
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher | Interpreters]:
+    """`launcher.run("g6core", "run", cwd=…, env=…)`: a process that runs a module as `python -m` does."""
+    found = Launcher() if sys.platform == "linux" else Interpreters()
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +121,9 @@ def clean_env(tmp_path: Path) -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture
-def g6(tmp_path: Path, clean_env: Callable[..., dict[str, str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def g6(
+    tmp_path: Path, clean_env: Callable[..., dict[str, str]], launcher: Launcher
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`g6("run", "--once", paths=installed("toy_plugin"), env={…})`: runs it in `tmp_path`, output as text."""
 
     def run(
@@ -82,14 +133,7 @@ def g6(tmp_path: Path, clean_env: Callable[..., dict[str, str]]) -> Callable[...
         stdin: str = "",
         timeout: float = 120.0,
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "g6core", *map(str, args)],
-            cwd=tmp_path,
-            env=clean_env(paths, **(env or {})),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        environment = clean_env(paths, **(env or {}))
+        return launcher.run("g6core", *args, cwd=tmp_path, env=environment, stdin=stdin, timeout=timeout)
 
     return run

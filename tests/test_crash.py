@@ -13,11 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from g6core import days
 from g6core.exchange import IST
+from tests.launch import Launcher, Started
 
 KILLS, RECORDERS = 100, 5
 SETTINGS = """
@@ -31,24 +33,30 @@ Env = Callable[..., dict[str, str]]
 Installed = Callable[..., list[str]]
 
 
-def start(place: Path, env: dict[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "g6core", "run"]
-    return subprocess.Popen(command, cwd=place, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def start(launcher: Launcher, place: Path, env: dict[str, str]) -> tuple[Started, TextIO]:
+    """A recorder, and what it says."""
+    ours, theirs = os.pipe()
+    with open(theirs, "wb") as output, open(os.devnull, "rb") as nothing:
+        process = launcher.start("g6core", "run", cwd=place, env=env, stdio=(nothing, output, output))
+    return process, open(ours, encoding="utf-8")
 
 
-def kill_after_the_first_cycle(place: Path, env: dict[str, str], dice: random.Random) -> None:
-    process = start(place, env)
-    assert process.stdout is not None
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if "NIFTY" in line:
-            break
-    assert "NIFTY" in seen, seen
-    time.sleep(dice.uniform(0.0, 0.25))
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+def kill(process: Started) -> None:
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+
+def kill_after_the_first_cycle(launcher: Launcher, place: Path, env: dict[str, str], dice: random.Random) -> None:
+    process, output = start(launcher, place, env)
+    with output:
+        seen = ""
+        for line in output:
+            seen += line
+            if "NIFTY" in line:
+                break
+        assert "NIFTY" in seen, seen
+        time.sleep(dice.uniform(0.0, 0.25))
+        kill(process)
 
 
 def recorded(data_dir: Path) -> Counter[tuple[str, str, str, str]]:
@@ -74,13 +82,13 @@ def written(data_dir: Path) -> Counter[tuple[str, str, str, str]]:
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not known on Windows")
 @pytest.mark.parametrize("seed", range(RECORDERS))
 def test_killed_at_random_instants_nothing_is_lost_and_nothing_doubled(
-    tmp_path: Path, clean_env: Env, installed: Installed, seed: int
+    tmp_path: Path, clean_env: Env, installed: Installed, launcher: Launcher, seed: int
 ) -> None:
     (tmp_path / "g6.toml").write_text(SETTINGS)
     env = clean_env(installed("market_plugin"))
     dice = random.Random(seed)
     for _ in range(KILLS // RECORDERS):
-        kill_after_the_first_cycle(tmp_path, env, dice)
+        kill_after_the_first_cycle(launcher, tmp_path, env, dice)
     last = subprocess.run(
         [sys.executable, "-m", "g6core", "run", "--once"], cwd=tmp_path, env=env, capture_output=True, text=True
     )
@@ -95,7 +103,7 @@ def test_killed_at_random_instants_nothing_is_lost_and_nothing_doubled(
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not known on Windows")
 def test_killed_while_the_day_is_made_the_next_start_goes_on(
-    tmp_path: Path, clean_env: Env, installed: Installed
+    tmp_path: Path, clean_env: Env, installed: Installed, launcher: Launcher
 ) -> None:
     """The moment when the journal's file appears; a start that finds half a file would be the end of recording."""
     (tmp_path / "g6.toml").write_text(SETTINGS)
@@ -103,18 +111,14 @@ def test_killed_while_the_day_is_made_the_next_start_goes_on(
     journal = tmp_path / "data" / "journal"
     dice = random.Random(1)
     for _ in range(6):
-        process = start(tmp_path, env)
+        process, output = start(launcher, tmp_path, env)
         end = time.monotonic() + 60
         while not (journal.is_dir() and any(journal.iterdir())) and time.monotonic() < end:
             time.sleep(0.0005)
         time.sleep(dice.uniform(0.0, 0.015))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-        last = subprocess.run(
-            [sys.executable, "-m", "g6core", "run", "--once"], cwd=tmp_path, env=env, capture_output=True, text=True
-        )
+        kill(process)
+        output.close()
+        last = launcher.run("g6core", "run", "--once", cwd=tmp_path, env=env)
         assert last.returncode == 0, last.stderr
         assert written(tmp_path / "data") == recorded(tmp_path / "data")
         shutil.rmtree(tmp_path / "data")

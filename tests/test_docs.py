@@ -12,8 +12,6 @@ import inspect
 import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ import pytest
 import g6core
 from g6core import hookspecs
 from g6core.registry import KINDS
+from tests.launch import Launcher
 
 REPO = Path(__file__).resolve().parent.parent
 DOCS = REPO / "docs"
@@ -56,9 +55,13 @@ def relative(path: Path) -> str:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p) and p.name != "hooks.md"], ids=relative)
 def test_the_snippets_of_a_page_run(
-    page: Path, tmp_path: Path, clean_env: Callable[..., dict[str, str]], pip_install: Callable[..., str]
+    page: Path,
+    tmp_path: Path,
+    clean_env: Callable[..., dict[str, str]],
+    pip_install: Callable[..., str],
+    launcher: Launcher,
 ) -> None:
-    reader = Reader(tmp_path / "reader", clean_env, pip_install)
+    reader = Reader(tmp_path / "reader", clean_env, pip_install, launcher)
     for block in blocks(page):
         reader.follow(block)
 
@@ -66,9 +69,15 @@ def test_the_snippets_of_a_page_run(
 class Reader:
     """Somebody who types what the page says."""
 
-    def __init__(self, place: Path, clean_env: Callable[..., dict[str, str]], pip_install: Callable[..., str]) -> None:
+    def __init__(
+        self,
+        place: Path,
+        clean_env: Callable[..., dict[str, str]],
+        pip_install: Callable[..., str],
+        launcher: Launcher,
+    ) -> None:
         place.mkdir()
-        self.place = place
+        self.place, self._launcher = place, launcher
         self._clean_env, self._pip_install = clean_env, pip_install
         self._paths: list[str] = []
 
@@ -77,7 +86,8 @@ class Reader:
             (self.place / block.file).write_text(block.text, "utf-8")
         match block.language:
             case "python" if not block.file:
-                self._run([sys.executable, "-c", block.text])
+                (self.place / "shown.py").write_text(block.text, "utf-8")
+                self._run("shown")
             case "toml":
                 self._check(block)
             case "sh":
@@ -93,9 +103,9 @@ class Reader:
             case []:
                 pass
             case ["g6", *arguments]:
-                self._run([sys.executable, "-m", "g6core", *arguments])
+                self._run("g6core", *arguments)
             case ["pytest", *arguments]:
-                self._run([sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", *arguments])
+                self._run("pytest", "-p", "no:xdist", "-p", "no:cacheprovider", *arguments)
             case ["pip", "install", "-e", "."]:
                 self._paths.append(self._pip_install(self.place))
             case other:
@@ -105,12 +115,10 @@ class Reader:
         if "plugins" in tomllib.loads(block.text):
             file = self.place / (block.file or "shown.toml")
             file.write_text(block.text, "utf-8")
-            self._run([sys.executable, "-m", "g6core", "config", "check", "--config", file.name])
+            self._run("g6core", "config", "check", "--config", file.name)
 
-    def _run(self, command: list[str]) -> None:
-        done = subprocess.run(
-            command, cwd=self.place, env=self._clean_env(self._paths), capture_output=True, text=True, timeout=120
-        )
+    def _run(self, *command: str) -> None:
+        done = self._launcher.run(*command, cwd=self.place, env=self._clean_env(self._paths))
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
 
 

@@ -15,12 +15,10 @@ from g6core.errors import ConfigError
 
 
 @pytest.mark.parametrize("kind", SUMMARIES)
-def test_the_package_passes_its_own_tests_as_written(kind: str, clean_env, tmp_path: Path) -> None:
+def test_the_package_passes_its_own_tests_as_written(kind: str, clean_env, launcher, tmp_path: Path) -> None:
     place = write(f"stranger_{kind}", kind, tmp_path)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(place)]
-    done = subprocess.run(
-        command, cwd=place, env=clean_env([str(place / "src")]), capture_output=True, text=True, check=False
-    )
+    command = ["pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(place)]
+    done = launcher.run(*command, cwd=place, env=clean_env([str(place / "src")]))
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 

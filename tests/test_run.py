@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 
 from g6core import days
 from g6core.snapshot import Snapshot
+from tests.launch import Launcher
 
 Run = Callable[..., CompletedProcess[str]]
 Env = Callable[..., dict[str, str]]
@@ -48,11 +50,16 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def three_cycles(g6: Run, tmp_path: Path) -> Path:
-    result = g6("run", "--plugins", "sim,greeks,csv", "--cycles", "3", "--interval", "1s", "--data-dir", "D")
-    assert result.returncode == 0, result.stderr
-    assert all("SIMULATED" in line for line in result.stdout.splitlines())
-    return tmp_path / "D"
+def three_cycles(once: Callable[..., Path], clean_env: Env, launcher: Launcher, tmp_path: Path) -> Path:
+    """A copy of a directory that was recorded once."""
+    words = ("run", "--plugins", "sim,greeks,csv", "--cycles", "3", "--interval", "1s", "--data-dir", "D")
+
+    def record(place: Path) -> None:
+        result = launcher.run("g6core", *words, cwd=place, env=clean_env())
+        assert result.returncode == 0, result.stderr
+        assert all("SIMULATED" in line for line in result.stdout.splitlines())
+
+    return Path(shutil.copytree(once("three-cycles", record) / "D", tmp_path / "D"))
 
 
 def test_three_cycles_are_three_timestamps_in_the_tree(three_cycles: Path) -> None:

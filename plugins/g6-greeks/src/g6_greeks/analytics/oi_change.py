@@ -23,12 +23,12 @@ class _Seen:
     def __init__(self, snapshot: Snapshot) -> None:
         self.ts = snapshot.ts
         self.symbols, self.oi = snapshot.options["symbol"], floats(snapshot.options["oi"])
-        self._lined_up: tuple[pl.Series, Floats] | None = None
+        self._lined_up = self.symbols, self.oi
         self._by_symbol: dict[str | None, float] | None = None
 
     def beside(self, symbols: pl.Series) -> Floats:
-        """Row for row as these contracts; NaN for one that was not there, or not once. Looked up when they change."""
-        if self._lined_up is None or not self._lined_up[0].equals(symbols):
+        """Row for row as these contracts, looked up when they change; NaN for one that was not there, or not once."""
+        if not self._lined_up[0].equals(symbols):
             known = self._contracts()
             self._lined_up = symbols, np.array([known.get(symbol, math.nan) for symbol in symbols.to_list()])
         return self._lined_up[1]

@@ -16,7 +16,7 @@ from g6_greeks.chain.smile import (
     fit_smiles,
     smile_volatility,
 )
-from g6_greeks.columns import columns, expiry_rows, floats, is_call, words
+from g6_greeks.columns import Chain, chain_of, columns, floats, words
 from g6_greeks.warm import prepared
 from g6core import Analytic, Context, Snapshot
 
@@ -36,12 +36,13 @@ class Smile(Analytic):
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
         options, expiries = snapshot.options, snapshot.expiries
-        rows, strike, call = expiry_rows(snapshot), floats(options["strike"]), is_call(snapshot)
-        t, iv = floats(expiries["t"])[rows], floats(options["iv"])
-        k = np.log(strike / floats(expiries["forward"])[rows])
-        price, half = _prices(options)
+        chain = chain_of(snapshot)
+        rows, strike, call = chain.rows, chain("strike"), chain.call
+        t, iv = floats(expiries["t"])[rows], chain("iv")
+        price, half = _prices(chain)
         with np.errstate(all="ignore"):
-            error = half / (100.0 * floats(options["vega"]))
+            k = np.log(strike / floats(expiries["forward"])[rows])
+            error = half / (100.0 * chain("vega"))
         out = np.flatnonzero(((k >= 0) == call) & np.isfinite(iv) & np.isfinite(error) & (half <= SURE * price))
         quotes = rows[out], k[out], iv[out], t[out], error[out]
         smiles = _fit(*quotes, expiries.height)
@@ -54,13 +55,13 @@ class Smile(Analytic):
         )
 
 
-def _prices(options: pl.DataFrame) -> tuple[Floats, Floats]:
+def _prices(chain: Chain) -> tuple[Floats, Floats]:
     """The price behind each volatility and what it leaves open to both sides: half the spread, at least half a tick."""
-    bid, ask, last = (floats(options[name]) for name in ("bid", "ask", "last_price"))
+    bid, ask, last = (chain(name) for name in ("bid", "ask", "last_price"))
     # 1 for mid, 0 for last, NaN for neither.
-    mid = floats((options["iv_source"] == "mid").cast(pl.UInt8))
+    mid = floats((chain.options["iv_source"] == "mid").cast(pl.UInt8))
     price = np.where(mid == 1, 0.5 * (bid + ask), np.where(mid == 0, last, np.nan))
-    return price, np.fmax(np.where(mid == 1, 0.5 * (ask - bid), np.nan), 0.5 * floats(options["tick_size"]))
+    return price, np.fmax(np.where(mid == 1, 0.5 * (ask - bid), np.nan), 0.5 * chain("tick_size"))
 
 
 def _fit(rows: Indices, k: Floats, iv: Floats, t: Floats, error: Floats, expiries: int) -> Smiles:
@@ -90,6 +91,8 @@ def _flags(codes: Codes) -> pl.Series:
 def _warm_up() -> None:
     """Calls everything that is compiled, on nothing."""
     rows, calls, none = np.zeros(0, np.intp), np.zeros(0, np.bool_), np.zeros(0)
-    smile_volatility(fit_smiles(rows, none, none, none, 0), rows, none, none)
+    smiles = fit_smiles(rows, none, none, deviations(rows, none, none, none, 0), 0)
+    smile_volatility(smiles, rows, none, none)
+    calendar_gap(smiles.params, smiles.low, smiles.high)
     broken_order(rows, none, calls, none, none)
     calendar_broken(rows, none, none, none)

@@ -1,5 +1,6 @@
 """The search for an SVI smile, compiled. All that is compiled together stands in this file: the compiler's cache does
-not notice a change elsewhere. Plain loops, since array expressions take several times as long to compile.
+not notice a change elsewhere. Plain loops, since array expressions compile several times as long; nested ones run to
+an array's size, since the compiler writes out those to a constant.
 
 theta = (a, left, right, m, ln sigma) is searched, left = b*(1 - rho) and right = b*(1 + rho) being the wings' slopes:
 
@@ -35,8 +36,7 @@ STEPS, FIRST_DAMPING, LAST_DAMPING = 60, 1e-3, 1e10
 DECREASE, PENALISED_DECREASE = 1e-6, 1e-3
 """A search has ended when a step takes off no more than this part of the sum of squares."""
 TUKEY, SIGMA_PER_MAD, ROUNDS, SETTLED = 4.685, 1.4826, 6, 0.02
-PENALTIES, MARGIN = (1e4, 1e6, 1e8, 1e10), 1e-4
-"""The margin is what penalties ask of g, so that it ends above 0."""
+PENALTIES, MARGIN = (1e4, 1e6, 1e8, 1e10), 1e-4  # of g, so that it ends above 0
 
 F = TypeVar("F")
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"}}
@@ -48,7 +48,7 @@ def _inner(f: F) -> F:
 
 
 def _outer(f: F) -> F:
-    return cast(F, cast(Any, njit)(f, cache=True, **_OPTIONS))
+    return cast(F, cast(Any, njit)(f, cache=True, no_cfunc_wrapper=True, **_OPTIONS))
 
 
 @_outer
@@ -173,7 +173,7 @@ def _lowest_g(theta: Floats, k: Floats, rows: Floats) -> float:
     """The minimum of g on the grid; NaN where the variance is not positive."""
     lowest, step, sigma = np.inf, (k[-1] - k[0]) / (GRID - 1), math.exp(theta[4])
     for j in range(GRID):
-        g = _g(theta, sigma, k[0] + j * step, rows, 0)
+        g = _g(theta, sigma, k[0] + j * step, rows, j)
         if g != g:
             return g
         lowest = min(lowest, g)
@@ -254,10 +254,10 @@ def _fill(theta: Floats, data: Floats, penalty: float, rows: Floats, gram: Float
             return np.inf
         if g < MARGIN:
             rows[5, columns] = MARGIN - g
-            for p in range(6):
+            for p in range(rows.shape[0]):
                 rows[p, columns] *= root
             columns += 1
-    for p in range(6):
+    for p in range(gram.shape[0]):
         for q in range(p + 1):
             total = 0.0
             # Without slopes nothing depends on m and sigma.
@@ -276,7 +276,7 @@ def _step(theta: Floats, gram: Floats, linear: float, damping: float, box: Float
     that it is pushed against stays too, and leaves the equations.
     """
     unit, factor, step, gain = np.empty(5), np.empty((5, 5)), np.empty(5), 0.0
-    for p in range(5):
+    for p in range(theta.size):
         slope = gram[5, p]
         wall = (theta[p] <= box[0, p] and slope < 0.0) or (theta[p] >= box[1, p] and slope > 0.0)
         unit[p] = 0.0 if wall or gram[p, p] <= 0.0 else 1.0 / math.sqrt(gram[p, p])
@@ -291,8 +291,8 @@ def _step(theta: Floats, gram: Floats, linear: float, damping: float, box: Float
             step[p] -= factor[p, q] * step[q]
         factor[p, p] = math.sqrt(max(rest, 1e-14))
         step[p] /= factor[p, p]
-    for p in range(4, -1, -1):
-        for j in range(p + 1, 5):
+    for p in range(theta.size - 1, -1, -1):
+        for j in range(p + 1, theta.size):
             step[p] -= factor[j, p] * step[j]
         step[p] /= factor[p, p]
         trial[p] = min(max(theta[p] + step[p] * unit[p], box[0, p]), box[1, p])

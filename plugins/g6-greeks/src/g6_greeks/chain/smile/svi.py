@@ -12,10 +12,8 @@ import numpy as np
 from g6_greeks.arrays import Bools, Codes, Floats, Indices
 from g6_greeks.chain.smile import kernel, passes
 
-NEAREST = 5
 FLOOR = 0.005
 """Part of the volatility at the money below which no quote's volatility is taken to be exact: SVI itself is not."""
-PLACES = np.linspace(0.0, 1.0, kernel.GRID)[:, None]
 
 
 class Status(IntEnum):
@@ -130,12 +128,8 @@ def _ranges(rows: Indices, k: Floats, expiries: int) -> tuple[Floats, Floats, Fl
 def deviations(rows: Indices, k: Floats, iv: Floats, error: Floats, expiries: int) -> Floats:
     """A standard deviation of each volatility, (quotes,): its own error and a floor, FLOOR times the volatility at the
     money, which is the median of the five quotes nearest to the forward. NaN in an expiry of fewer."""
-    known = np.flatnonzero(np.isfinite(iv) & np.isfinite(error))
-    order = known[np.lexsort((np.abs(k[known]), rows[known]))]
-    ends = np.searchsorted(rows[order], np.arange(expiries + 1))
-    enough = np.diff(ends) >= NEAREST
-    level = np.full(expiries, np.nan)
-    level[enough] = np.sort(iv[order[ends[:-1][enough, None] + np.arange(NEAREST)]], axis=1)[:, NEAREST // 2]
+    level = np.empty(expiries)
+    passes.money_levels(rows, k, iv, error, level)
     return np.hypot(error, FLOOR * level[rows])
 
 
@@ -153,12 +147,6 @@ def calendar_gap(params: Floats, low: Floats, high: Floats) -> Floats:
     Below 0 is calendar arbitrage (Gatheral & Jacquier 2014). k runs over 61 places, evenly over the range that both
     fits stand on. NaN for the first expiry, without a fit, and where no k is common.
     """
-    fitted = np.flatnonzero(np.isfinite(low))
-    later, earlier = fitted[1:], fitted[:-1]
-    bottom, top = np.maximum(low[later], low[earlier]), np.minimum(high[later], high[earlier])
-    top = np.where(top > bottom, top, np.nan)
-    k = bottom + (top - bottom) * PLACES
-    gap = np.full(low.size, np.nan)
-    w = svi_variance(k[:, None], np.stack([params[:, later], params[:, earlier]], axis=1))
-    gap[later] = (w[:, 0] - w[:, 1]).min(axis=0)
+    gap = np.empty(low.size)
+    passes.calendar_gaps(np.ascontiguousarray(params), low, high, kernel.GRID, gap)
     return gap
