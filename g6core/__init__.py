@@ -29,6 +29,10 @@ _HOMES = {
     "Alert": "components",
     "IndexReport": "components",
     "CycleReport": "components",
+    "Login": "login",
+    "Session": "login",
+    "hide": "redact",
+    "redacted": "redact",
     "Snapshot": "snapshot",
     "IST": "exchange",
     "trading_date": "exchange",
@@ -37,7 +41,12 @@ _HOMES = {
     "QUOTES": "snapshot",
     "conform": "snapshot",
     "NoSettings": "specs",
+    "Public": "specs",
     "read_day": "days",
+    "build_provider": "borrow",
+    "make_context": "borrow",
+    "config_options": "cli.options",
+    "configured": "cli.lending",
     "G6Error": "errors",
     "ConfigError": "errors",
     "PluginError": "errors",
@@ -66,11 +75,14 @@ __all__ = [
     "Finding",
     "G6Error",
     "IndexReport",
+    "Login",
     "NoSettings",
     "PluginError",
     "Provider",
     "ProviderSpec",
+    "Public",
     "Rejected",
+    "Session",
     "Sink",
     "SinkSpec",
     "Snapshot",
@@ -79,13 +91,22 @@ __all__ = [
     "StrategySpec",
     "Unavailable",
     "__version__",
+    "build_provider",
+    "config_options",
+    "configured",
     "conform",
+    "hide",
     "hookimpl",
+    "make_context",
     "read_day",
+    "redacted",
     "trading_date",
 ]
 
 if TYPE_CHECKING:
+    from g6core.borrow import build_provider, make_context
+    from g6core.cli.lending import configured
+    from g6core.cli.options import config_options
     from g6core.components import (
         Alert,
         AlertRule,
@@ -104,8 +125,10 @@ if TYPE_CHECKING:
     from g6core.errors import AuthExpired, ConfigError, DataError, G6Error, PluginError, Rejected, Unavailable
     from g6core.exchange import IST, Calendar, trading_date
     from g6core.hookspecs import hookimpl
+    from g6core.login import Login, Session
+    from g6core.redact import hide, redacted
     from g6core.snapshot import CONTRACTS, QUOTES, Snapshot, conform
-    from g6core.specs import AlertSpec, AnalyticSpec, NoSettings, ProviderSpec, SinkSpec, StrategySpec
+    from g6core.specs import AlertSpec, AnalyticSpec, NoSettings, ProviderSpec, Public, SinkSpec, StrategySpec
 
 
 def __getattr__(name: str) -> Any:

@@ -137,15 +137,15 @@ class _Table:
         columns = new.columns
         if self._key not in columns or not new.get_column(self._key).equals(self._rows):
             raise DataError(f"changed {self._name}.{self._key}", code="analytic-answer")
-        return [self._declared(name, new, step) for name in columns if name not in self._names]
-
-    def _declared(self, name: str, new: pl.DataFrame, step: Step) -> pl.Series:
-        if f"{self._name}.{name}" not in step.adds:
-            raise DataError(f"added {self._name}.{name} without declaring it", code="analytic-answer")
-        series = new.get_column(name)
-        if series.dtype == pl.Object:
-            raise DataError(f"added {self._name}.{name}, which holds Python objects", code="analytic-answer")
-        return series
+        names = [name for name in columns if name not in self._names]
+        for name in names:
+            if f"{self._name}.{name}" not in step.adds:
+                raise DataError(f"added {self._name}.{name} without declaring it", code="analytic-answer")
+        added = [new.get_column(name) for name in names]
+        for series in added:
+            if isinstance(series.dtype, pl.Object):
+                raise DataError(f"added {self._name}.{series.name}, which holds Python objects", code="analytic-answer")
+        return added
 
     def widen(self, columns: list[pl.Series]) -> pl.DataFrame:
         if columns:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from g6core.exchange import Calendar
     from g6core.history import History
+    from g6core.login import Login
     from g6core.snapshot import Snapshot
 
 
@@ -35,6 +36,8 @@ class Context:
     calendar: Calendar
     history: History
     """What was recorded before; an analytic that compares with earlier snapshots asks it when it starts."""
+    interval: timedelta | None = None
+    """How often there is a cycle; None where there are no cycles, as for a plugin's own command."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,10 @@ class Provider(Component, ABC):
         Asked in each cycle after the quotes. What it raises costs nothing but the futures.
         """
         return {}
+
+    def login(self, context: Context) -> Login | None:
+        """How a person logs in, for `g6 login`; None when there is nothing to log in to. Called instead of `open`."""
+        return None
 
 
 class Strategy(Component, ABC):

@@ -82,13 +82,25 @@ def resolve(layers: Layers, registry: Registry) -> Configuration:
     return _Resolution(layers, registry).configuration()
 
 
+def one_component(layers: Layers, registry: Registry, kind: str, name: str) -> Configured:
+    """One instance, with its own table checked and nothing else. Raises ConfigError or Problems."""
+    resolution = _Resolution(layers, registry)
+    component = resolution.component(kind, name)
+    raise_all(resolution.problems)
+    if component is None:
+        raise ConfigError(
+            f"no selected plugin brings {singular(kind)} `{name}`", hint="`g6 plugins` lists what there is"
+        )
+    return component
+
+
 class _Resolution:
     """One look at all tables; problems are collected on the way."""
 
     def __init__(self, layers: Layers, registry: Registry) -> None:
         self._layers = layers
         self._registry = registry
-        self._problems: list[G6Error] = []
+        self.problems: list[G6Error] = []
         self._warnings: list[str] = list(_misspelt_variables(layers))
 
     def configuration(self) -> Configuration:
@@ -96,13 +108,13 @@ class _Resolution:
         components = {kind: self._components(kind) for kind in KINDS}
         strategy = self._strategy(("strategy",))
         indices = self._indices(settings, components["providers"], strategy)
-        raise_all(_distinct(self._problems))
+        raise_all(_distinct(self.problems))
         assert isinstance(settings, Settings) and strategy is not None  # or there were problems
         return Configuration(settings, components, indices, strategy, self._warnings, self._layers)
 
     def _validated(self, model: type[BaseModel], table: Table) -> BaseModel | None:
         settings, problems = validated(model, table)
-        self._problems += problems
+        self.problems += problems
         return settings
 
     def _components(self, kind: str) -> dict[str, Configured]:
@@ -110,15 +122,15 @@ class _Resolution:
         named = {name for name, table in self._layers.table(kind).items() if isinstance(table, dict)}
         if kind == "strategies":
             return self._named_strategies(named)
-        found = (self._component(kind, name) for name in sorted({*known, *named}))
+        found = (self.component(kind, name) for name in sorted({*known, *named}))
         return {component.name: component for component in found if component}
 
-    def _component(self, kind: str, name: str) -> Configured | None:
+    def component(self, kind: str, name: str) -> Configured | None:
         registered = self._registered(kind, name)
         table = Table.at(self._layers, (kind, name), without=("use", "enabled"))
         if registered is None:
             # Nobody knows its fields, but a secret in the file is one all the same.
-            self._problems += [e for e in validated(NoSettings, table)[1] if e.code == "secret-in-file"]
+            self.problems += [e for e in validated(NoSettings, table)[1] if e.code == "secret-in-file"]
             return None
         table.schema = f"{kind}.{registered.spec.name}"
         if not self._is_enabled((kind, name, "enabled")):
@@ -136,7 +148,7 @@ class _Resolution:
         use = self._use((kind, name)) or name
         if name in known and use != name:
             where = self._layers.where((kind, name, "use"))
-            self._problems.append(
+            self.problems.append(
                 ConfigError(
                     f"`{name}` is a component of its own and cannot use `{use}`",
                     where=where,
@@ -151,7 +163,7 @@ class _Resolution:
         # A table may be there for a plugin that `--plugins` left out this time, and its name may be near to another's.
         if close and use not in {plugin.name for plugin in installed()}:
             message = f"no selected plugin brings {singular(kind)} `{use}`"
-            self._problems.append(ConfigError(message, where=where, hint=f"did you mean `{close[0]}`?"))
+            self.problems.append(ConfigError(message, where=where, hint=f"did you mean `{close[0]}`?"))
         else:
             self._warnings.append(f"no selected plugin brings {singular(kind)} `{use}`: {where} is left aside")
         return None
@@ -162,7 +174,7 @@ class _Resolution:
         if use is None or isinstance(use, str):
             return use
         where = self._layers.where((*table, "use"))
-        self._problems.append(ConfigError("`use` should be the name of a component", where=where))
+        self.problems.append(ConfigError("`use` should be the name of a component", where=where))
         return None
 
     def _is_enabled(self, path: Key) -> bool:
@@ -173,7 +185,7 @@ class _Resolution:
             return TypeAdapter(bool).validate_python(leaf.value)
         except ValidationError:
             where = self._layers.where(path)
-        self._problems.append(ConfigError(f"`enabled` should be true or false, not `{leaf.value}`", where=where))
+        self.problems.append(ConfigError(f"`enabled` should be true or false, not `{leaf.value}`", where=where))
         return True
 
     def _named_strategies(self, named: set[str]) -> dict[str, Configured]:
@@ -200,7 +212,7 @@ class _Resolution:
         registered = self._registry.of("strategies").get(component)
         if registered is None:
             if not named:
-                self._problems.append(self._unknown_strategy(use, (*path, "use"), general))
+                self.problems.append(self._unknown_strategy(use, (*path, "use"), general))
             return None
         table = inline.over(Table.at(self._layers, ("strategies", use), without=("use",)))
         table.schema = f"strategies.{component}"
@@ -231,7 +243,7 @@ class _Resolution:
                 expiries = core.indices[name].expiries or core.expiries
                 found[name] = IndexSettings(name, provider, strategy, expiries, enabled)
         if uncertain:
-            self._problems.append(_uncertain(uncertain, _enabled(providers), self._layers))
+            self.problems.append(_uncertain(uncertain, _enabled(providers), self._layers))
         return found
 
     def _provider(self, index: str, named: Any, providers: Mapping[str, Configured]) -> str | None:
@@ -240,7 +252,7 @@ class _Resolution:
         if not isinstance(named, str):
             return enabled[0] if len(enabled) == 1 else None
         if named not in enabled:
-            self._problems.append(self._not_there(named, index, providers))
+            self.problems.append(self._not_there(named, index, providers))
         return named
 
     def _not_there(self, named: str, index: str, providers: Mapping[str, Configured]) -> ConfigError:

@@ -57,7 +57,9 @@ falls away.
 ## Secrets
 
 Tokens, API secrets and passwords come from sources 2 to 5 only. One found in the settings file or on the command line
-is refused ([secret-in-file](errors/secret-in-file.md)). No command prints one.
+is refused ([secret-in-file](errors/secret-in-file.md)). No command prints one, and errors, log lines and tracebacks
+have `***` in its place (from 8 characters on). `g6 doctor` warns of a `.env` that git would take along or that others
+may read. Sessions of a broker are made by `g6 login` and kept outside the settings.
 
 ## Changes while G6 runs
 

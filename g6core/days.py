@@ -172,7 +172,7 @@ def summary(path: Path) -> DaySummary:
         sources = tuple(r[0] for r in db.execute("SELECT DISTINCT source FROM snapshots ORDER BY source"))
         places = db.execute("SELECT reader, snapshots, alerts FROM cursors WHERE reader <> ?", (RULES,)).fetchall()
         dead = dict(db.execute("SELECT reader, count(*) FROM dead_letters GROUP BY reader").fetchall())
-    size = sum(f.stat().st_size for f in path.parent.glob(f"{path.name}*"))
+    size = sum(part.stat().st_size for part in _parts(path))
     lag = {reader: last - place + last_alert - alert_place for reader, place, alert_place in places}
     return DaySummary(path, path.stem, snapshots, alerts, size, sources, lag, dead)
 
@@ -196,6 +196,11 @@ def _remove(path: Path, readers: Sequence[str], forget: Sequence[str]) -> bool:
         return False
     if any(n for reader, n in lag.items() if reader not in forget) or not set(readers) <= set(lag):
         return False
-    for part in path.parent.glob(f"{path.name}*"):
+    for part in _parts(path):
         part.unlink()
     return True
+
+
+def _parts(path: Path) -> list[Path]:
+    """All files of a day: its own, its log, and what a provider keeps beside it, such as a tape."""
+    return list(path.parent.glob(f"{path.stem}.*"))

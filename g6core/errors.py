@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from g6core.redact import redacted
+
 EXIT_CODES = {
     0: "ok",
     1: "ran and found a problem",
@@ -31,7 +33,7 @@ EXIT_CODES = {
 
 
 class G6Error(Exception):
-    """A problem told as a person wants to hear it.
+    """A problem told as a person wants to hear it, without the secrets that were in the words of whoever refused.
 
     message: what is wrong, one sentence without a full stop.
     code:    a stable word with a page of its own under docs/errors.
@@ -52,12 +54,12 @@ class G6Error(Exception):
         note: str | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = redacted(message)
+        super().__init__(self.message)
         self.code = code or type(self).code
-        self.where: Sequence[str] = (where,) if isinstance(where, str) else tuple(where)
-        self.note = note
-        self.hint = hint
+        self.where: Sequence[str] = tuple(redacted(place) for place in ((where,) if isinstance(where, str) else where))
+        self.note = redacted(note) if note else note
+        self.hint = redacted(hint) if hint else hint
 
     def render(self) -> str:
         """The error as `problem, where, why, what to type`, one item a line."""

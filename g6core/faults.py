@@ -8,10 +8,11 @@ from __future__ import annotations
 from polars.exceptions import PanicException
 
 from g6core.errors import G6Error
+from g6core.redact import redacted
 
 FAULTS = (Exception, PanicException)
 
 
 def told(e: BaseException) -> str:
-    """The fault in a few words: a G6Error's message, else the exception's kind and text."""
-    return e.message if isinstance(e, G6Error) else f"{type(e).__name__}: {e}"
+    """The fault in a few words, without secrets: a G6Error's message, else the exception's kind and text."""
+    return e.message if isinstance(e, G6Error) else redacted(f"{type(e).__name__}: {e}")

@@ -22,6 +22,10 @@ class NoSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Public:
+    """`key: Annotated[str, Public]` is a setting that is called like a secret and is none: it may stand in a file."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """name: lower case, `[a-z][a-z0-9_]*`. build: called with an instance of `settings`; does no I/O.

@@ -16,7 +16,9 @@ from pydantic_core import ErrorDetails
 from g6core.errors import ConfigError
 from g6core.layers import PREFIX, Layers, Origin, Strength
 from g6core.lines import Key
+from g6core.redact import hide
 from g6core.settings import decoded
+from g6core.specs import Public
 
 SECRET_ENDINGS = (
     "token",
@@ -83,7 +85,9 @@ def looks_secret(name: str) -> bool:
 
 
 def is_secret(name: str, annotation: Any) -> bool:
-    """A field that must not be shown: declared as SecretStr, or called like one."""
+    """A field that must not be shown: declared as SecretStr, or called like one and not declared Public."""
+    if _mentions(annotation, Public):
+        return False
     return _mentions(annotation, SecretStr) or (looks_secret(name) and (annotation is None or _holds(annotation, str)))
 
 
@@ -121,6 +125,9 @@ def validated(model: type[BaseModel], table: Table) -> tuple[BaseModel | None, l
     refused = dict(_written_secrets(model, table))
     values = _without(_read_as(model, table), refused)
     problems = list(refused.values())
+    for loc, value in _leaves(table.values):
+        if is_secret(loc[-1], _field_at(model, loc)[0]):
+            hide(str(value))
     try:
         # Through __init__, not model_validate: a BaseSettings model asks its sources only there.
         settings = model(**values)

@@ -12,6 +12,7 @@ import click
 
 from g6core import __version__
 from g6core.errors import EXIT_CODES, G6Error
+from g6core.redact import redacted, redacted_tree
 
 VERBOSE = {"-v", "--verbose"}
 COMMANDS = {
@@ -19,6 +20,7 @@ COMMANDS = {
     "init": ("init", "Write a commented g6.toml and .env.template."),
     "run": ("run", "Record option chains."),
     "chain": ("chain", "Show the latest recorded chain of an index."),
+    "login": ("login", "Log in to a broker: once a day, by browser."),
     "status": ("status", "Show what the running recorder does."),
     "doctor": ("doctor", "Check everything, with a remedy for each finding."),
     "plugins": ("plugins", "List installed plugins and their components."),
@@ -111,10 +113,8 @@ def _forget_output() -> None:
 def _refuse(e: G6Error, args: list[str]) -> int:
     _as_json(e.as_dict(), args)
     if _verbose(args):
-        import traceback
-
-        traceback.print_exception(e)
-    click.echo(e.render(), err=True)
+        click.echo(_traceback(e), err=True, nl=False)
+    click.echo(redacted(e.render()), err=True)
     return e.exit_code
 
 
@@ -123,20 +123,26 @@ def _as_json(error: dict[str, object], args: list[str]) -> None:
     if "--json" in args:
         import json
 
-        click.echo(json.dumps({"v": 1, "error": error}))
+        click.echo(json.dumps({"v": 1, "error": redacted_tree(error)}))
+
+
+def _traceback(e: Exception) -> str:
+    import traceback
+
+    return redacted("".join(traceback.format_exception(e)))
 
 
 def _crash(e: Exception, args: list[str]) -> int:
     """An error that nobody foresaw: one line for the person, the traceback in a file for whoever mends it."""
     import tempfile
-    import traceback
 
-    _as_json({"code": "crash", "message": f"{type(e).__name__}: {e}"}, args)
+    told = redacted(f"{type(e).__name__}: {e}")
+    _as_json({"code": "crash", "message": told}, args)
     if _verbose(args):
-        traceback.print_exception(e)
+        click.echo(_traceback(e), err=True, nl=False)
     with tempfile.NamedTemporaryFile("w", prefix="g6-crash-", suffix=".txt", delete=False) as f:
-        traceback.print_exception(e, file=f)
-    click.echo(f"error[crash]: {type(e).__name__}: {e}\n  help: the traceback is in {f.name}", err=True)
+        f.write(_traceback(e))
+    click.echo(f"error[crash]: {told}\n  help: the traceback is in {f.name}", err=True)
     return 1
 
 

@@ -16,6 +16,7 @@ import click
 
 from g6core import days
 from g6core.assembly import assemble
+from g6core.cli.dotenv import dotenv_findings
 from g6core.cli.options import config_options, json_option, load
 from g6core.clock import SystemClock
 from g6core.components import Component, Context, Finding
@@ -25,6 +26,7 @@ from g6core.exchange import Calendar, trading_date
 from g6core.history import History
 from g6core.lock import DirectoryLock
 from g6core.registry import Registry
+from g6core.validation import is_secret
 
 SPACE_WANTED = 5e9
 """Bytes: roughly two days of all six indices."""
@@ -56,9 +58,11 @@ def _findings(options: dict[str, Any]) -> Iterator[Finding]:
     yield Finding("ok", f"settings are valid; plugins: {', '.join(configuration.settings.plugins) or 'none'}")
     for warning in configuration.warnings:
         yield Finding("warning", warning)
+    yield from _secrets_in_file(configuration)
     data_dir = configuration.settings.data_dir
     calendar = Calendar.load(data_dir / "exchange.toml")
     yield from _calendar(calendar)
+    yield from dotenv_findings(Path(".env"))
     yield from _disk(data_dir)
     yield from _journal(data_dir)
     yield from _components(configuration, registry, calendar)
@@ -67,6 +71,18 @@ def _findings(options: dict[str, Any]) -> Iterator[Finding]:
 def _refusals(e: G6Error) -> Iterable[Finding]:
     errors = e.errors if isinstance(e, Problems) else (e,)
     return [Finding("error", " at ".join([error.message, *error.where]), error.hint) for error in errors]
+
+
+def _secrets_in_file(configuration: Configuration) -> Iterator[Finding]:
+    """Those that another source goes before; one that holds is refused with the settings."""
+    file, lines = configuration.layers.file, configuration.layers.lines
+    for kind, components in configuration.components.items():
+        for name, component in components.items():
+            for field, info in component.spec.settings.model_fields.items():
+                line = lines.get((kind, name, field))
+                if line is not None and is_secret(field, info.annotation):
+                    text = f"`{field}` is a secret and stands in {file}:{line}, though another source goes before it"
+                    yield Finding("error", text, "take it out; if the file was shared, have it replaced")
 
 
 def _calendar(calendar: Calendar) -> Iterator[Finding]:
@@ -116,7 +132,7 @@ def _components(configuration: Configuration, registry: Registry, calendar: Cale
         yield from _refusals(e)
         return
     data_dir = configuration.settings.data_dir
-    context = Context(data_dir, SystemClock(), calendar, History(data_dir))
+    context = Context(data_dir, SystemClock(), calendar, History(data_dir), configuration.settings.interval)
     named: dict[str, Component] = {**assembly.providers, **assembly.sinks, **assembly.rules}
     for name, component in named.items():
         try:

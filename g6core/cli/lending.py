@@ -1,0 +1,34 @@
+"""What the command of a plugin is lent: the settings of its component, checked as for `g6 run`, and a context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from g6core.borrow import make_context
+from g6core.cli.options import load
+from g6core.clock import SystemClock
+from g6core.components import Context
+from g6core.errors import ConfigError
+from g6core.specs import singular
+
+
+def configured(kind: str, component: str, **options: Any) -> tuple[Any, Context]:
+    """The settings of the one enabled component, and a context over the data directory with the machine's clock.
+
+    kind: `providers`, `analytics`, `sinks` or `alerts`. component: its name in the plugin's spec; the table of the
+    settings may be called otherwise (`use`). options: what `config_options` gives a command. Nothing is built, opened
+    or locked. Raises ConfigError when the settings are wrong, or when none or several are enabled.
+    """
+    configuration, _ = load(**options)
+    found = [one for one in configuration.components[kind].values() if one.enabled and one.spec.name == component]
+    if len(found) != 1:
+        names = " and ".join(f"`{one.name}`" for one in found)
+        raise ConfigError(
+            f"several tables use {singular(kind)} `{component}`: {names}"
+            if found
+            else f"{singular(kind)} `{component}` is switched off, or its plugin not selected",
+            hint=f"`--set {kind}.{found[-1].name}.enabled=false` leaves one out"
+            if found
+            else f"`--plugins {component}`",
+        )
+    return found[0].settings, make_context(configuration.settings.data_dir, SystemClock())
