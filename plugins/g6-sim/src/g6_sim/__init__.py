@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from g6core import ProviderSpec, hookimpl
 
 if TYPE_CHECKING:
+    import click
+
     from g6_sim.provider import Sim
 
 
@@ -38,3 +40,10 @@ def _build(settings: Settings) -> Sim:
 @hookimpl
 def g6_providers() -> list[ProviderSpec]:
     return [ProviderSpec("sim", _build, Settings, "a seeded synthetic market, open at all hours")]
+
+
+@hookimpl
+def g6_commands(cli: click.Group) -> None:
+    from g6_sim.serve.command import sim
+
+    cli.add_command(sim)

@@ -47,7 +47,7 @@ class Activity:
         self._final_lots: Floats = HELD * size * np.exp(-0.5 * np.square(k / 0.05))
         self._pace: Floats = 0.85 + 0.3 * uniform(self.keys, 2)
 
-    def traded(self, rows: Rows, share: float) -> Floats:
+    def traded(self, rows: Rows, share: Floats | float) -> Floats:
         """Lots traded when this share of the day's volume is done; some contracts trade early and others late."""
         lots: Floats = np.floor(self.lots_a_day[rows] * share ** self._pace[rows])
         return lots

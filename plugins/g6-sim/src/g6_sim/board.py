@@ -98,7 +98,6 @@ class Board:
 
         depth = 1 + np.sqrt(lots) / 4
         volume = lot * self._activity.traded(rows, self.day.traded(second))
-        days = np.maximum(self._closes - state.at, 0.0)[self._chain[rows]] / DAY
         quoted = (last > 0) & (lots >= 1)
         traded, bidden = quoted & (volume > 0), quoted & (bid > 0)
         ts = round(now.timestamp() * 1e6)
@@ -110,15 +109,56 @@ class Board:
             "bid_qty": (lot * np.ceil(depth * noise), bidden),
             "ask_qty": (lot * np.ceil(depth * (1 - noise)), quoted),
             "volume": (volume, quoted),
-            "oi": (lot * self._activity.held(rows, days), quoted),
+            "oi": (lot * self.held(rows, state.at), quoted),
             "exchange_ts": (ts - ts % 1_000_000, quoted),
             "received_ts": (ts, quoted),
         }
         return pl.DataFrame([_series(name, *columns[name]) for name in QUOTES])
 
-    def futures(self, now: datetime, *, tick_rounding: bool) -> dict[str, dict[date, float]]:
+    def held(self, rows: Rows, at: float) -> Floats:
+        """Lots held at that time, seconds since 1970."""
+        days = np.maximum(self._closes - at, 0.0)[self._chain[rows]] / DAY
+        return self._activity.held(rows, days)
+
+    def course(self, row: int, seconds: Rows) -> tuple[Floats, Floats, Floats]:
+        """Last price, units traded so far and units held of one contract at these seconds of the day.
+
+        All as `quotes` has them on its tick; nan where there is no quote, a price also before the first trade.
+        """
+        chain, lot, tick = self._chain[row], self._lot[row], self._tick[row]
+        spots, nerves = self.day.course(seconds)
+        at = self.day.midnight + seconds
+        t = (self._closes[chain] - at) / YEAR
+        t = np.where(t > 0, t, np.nan)
+        forward = spots[self._number[chain]] * np.exp((RATE - DIVIDEND) * t)
+        theta = atm_variance(t, self._volatility[chain], nerves)
+        variance = total_variance(np.log(self._strike[row] / forward), theta)
+        price, _ = black76(forward, self._strike[row], variance, np.exp(-RATE * t), self._is_call[row])
+        price = np.round(np.maximum(np.round(price / tick), 1) * tick, 2)
+        volume = lot * self._activity.traded(np.array([row]), self.day.traded_at(seconds))
+        quoted = (price > 0) & (self._activity.lots_a_day[row] >= 1)
+        days = np.maximum(self._closes[chain] - at, 0.0) / DAY
+        oi = lot * self._activity.held(np.array([row]), days)
+        return (
+            np.where(quoted & (volume > 0), price, np.nan),
+            np.where(quoted, volume, np.nan),
+            np.where(quoted, oi, np.nan),
+        )
+
+    def future(self, index: str, expiry: date, seconds: Rows) -> Floats | None:
+        """Prices of that future at these seconds of the day, on its tick; None when it is not listed."""
+        for number, *chain, tick in self._futures:
+            if chain == [index, expiry]:
+                t = (self._closes[number] - self.day.midnight - seconds) / YEAR
+                spots = self.day.course(seconds)[0][self._number[number]]
+                price = spots * np.exp((RATE - DIVIDEND) * np.where(t > 0, t, np.nan))
+                rounded: Floats = np.round(np.round(price / tick) * tick, 2)
+                return rounded
+        return None
+
+    def futures(self, state: State, *, tick_rounding: bool = True) -> dict[str, dict[date, float]]:
         """The price of each future by index and expiry: the true forward. None after its close."""
-        _, forward, _ = self._chains(self.day.at(now.timestamp() - self.day.midnight))
+        _, forward, _ = self._chains(state)
         prices: dict[str, dict[date, float]] = {}
         for number, index, expiry, tick in self._futures:
             price = float(forward[number])

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 
 import numpy as np
 
-from g6_sim.noise import Floats
+from g6_sim.noise import Floats, Rows
 from g6_sim.table import Terms
 from g6_sim.walk import DAY, Walk
 from g6core import IST
@@ -61,6 +61,15 @@ class Day:
     def traded(self, second: float) -> float:
         """The share of the day's volume done so far."""
         return float(np.interp(second / 3600, _HOURS, _TRADED))
+
+    def traded_at(self, seconds: Rows) -> Floats:
+        """The same at each of these seconds."""
+        return np.interp(seconds / 3600, _HOURS, _TRADED)
+
+    def course(self, seconds: Rows) -> tuple[Floats, Floats]:
+        """Spots (an index a row, rounded) and nerves at each of these whole seconds."""
+        values = np.exp(self._logs[:, seconds])
+        return np.round(values[:-1], 2), values[-1]
 
     def before(self) -> State:
         """The last instant of the day before."""

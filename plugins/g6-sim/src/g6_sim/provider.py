@@ -12,6 +12,7 @@ import polars as pl
 from g6_sim import listing
 from g6_sim.board import Board
 from g6_sim.day import Day, State
+from g6_sim.noise import Floats
 from g6_sim.surface import RATE, atm_variance
 from g6_sim.table import terms
 from g6core import Context, DataError, Provider, Spot, trading_date
@@ -77,7 +78,9 @@ class Sim(Provider):
     def futures(self, indices: Sequence[str]) -> Mapping[str, Mapping[date, float]]:
         """Of the monthly expiries: the true forward, on its tick."""
         now = self._clock.now()
-        prices = self._today(now).futures(now, tick_rounding=self._settings.tick_rounding)
+        board = self._today(now)
+        state = board.day.at(now.timestamp() - board.day.midnight)
+        prices = board.futures(state, tick_rounding=self._settings.tick_rounding)
         return {index: prices[index] for index in indices if index in prices}
 
     def truth(self, contracts: pl.DataFrame) -> pl.DataFrame:
@@ -91,9 +94,18 @@ class Sim(Provider):
         state = board.day.at(now.timestamp() - board.day.midnight)
         return pl.DataFrame(vars(board.value(state, board.rows(contracts))), nan_to_null=True)
 
-    def _vix(self, state: State) -> float:
+    def board(self) -> Board:
+        """The order books of the clock's day."""
+        return self._today(self._clock.now())
+
+    def vix_of(self, nerves: Floats) -> Floats:
+        """INDIAVIX at each level of short-dated volatility over its long-run level."""
         t = np.array(30 / 365)
-        return round(float(100 * np.sqrt(atm_variance(t, self._settings.volatility, state.nerves) / t)), 2)
+        vix: Floats = np.round(100 * np.sqrt(atm_variance(t, self._settings.volatility, nerves) / t), 2)
+        return vix
+
+    def _vix(self, state: State) -> float:
+        return float(self.vix_of(np.array(state.nerves)))
 
     def _today(self, now: datetime) -> Board:
         today = trading_date(now)
