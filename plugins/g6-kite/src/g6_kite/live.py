@@ -1,0 +1,162 @@
+"""The stream as the provider sees it: which of its contracts are live, and what they are worth now."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from g6_kite.board import Board
+from g6_kite.decode import FULL
+from g6_kite.session import Sessions, Token
+from g6_kite.settings import KiteSettings
+from g6_kite.stream import PER_SOCKET, SOCKETS, Stream
+from g6_kite.tape import TapeWriter
+from g6core import Context, Spot
+
+log = logging.getLogger("g6.kite")
+
+QUIET = 15.0
+"""Seconds without any quote while contracts are asked for: a liquid index moves each second."""
+
+SETTLED, PATIENCE, LOOK = 0.25, 2.0, 0.01
+"""After a subscription: so long nothing new came, or so long in all, then the rest is asked for by request."""
+
+AGAIN = 30.0
+"""Seconds between attempts with a session that the stream did not take, and between reminders of silent tokens."""
+
+LEVELS = ("last_price", "open", "high", "low", "close", "exchange_ts")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Tokens = npt.NDArray[np.int64]
+
+
+class Live:
+    """Used by the provider's thread; frames come in the stream's."""
+
+    def __init__(self, settings: KiteSettings, sessions: Sessions, context: Context) -> None:
+        self._sessions, self._clock = sessions, context.clock
+        self.board = Board()
+        self.tape = TapeWriter(context.data_dir) if settings.tape else None
+        self._stream = Stream(
+            stream_address(settings),
+            self._receive,
+            self.board.dead,
+            silence=settings.silence.total_seconds(),
+            quiet=QUIET,
+            now=self._micros,
+        )
+        self._token: Token | None = None
+        self._tried = self._reminded = -AGAIN
+        self._followed: dict[int, None] = {}
+        self.malformed = self._told_malformed = self._told_dropped = 0
+
+    def follow(self, tokens: Sequence[int]) -> None:
+        """See to it that these are subscribed, with the session of now; waits a moment for new ones."""
+        self._tell()
+        self._connect()
+        self._stream.expect()
+        new = [token for token in tokens if token not in self._followed]
+        if not new:
+            return
+        if len(self._followed) + len(new) > SOCKETS * PER_SOCKET:
+            # What was watched earlier in the day makes room only now: the money may move back to it.
+            self.board.forget(np.array([token for token in self._followed if token not in set(tokens)], np.int64))
+            self._followed = {}
+        self._followed |= dict.fromkeys(tokens)
+        self.board.watch(np.fromiter(self._followed, np.int64))
+        beyond = self._stream.want(self._followed)
+        if beyond:
+            log.warning("kite: the stream takes %d contracts; %d come by request", SOCKETS * PER_SOCKET, len(beyond))
+        self._settle(np.array(new, np.int64))
+
+    def read(self, tokens: Tokens) -> tuple[npt.NDArray[np.bool_], Mapping[str, npt.NDArray[Any]]]:
+        """Which are live, and the columns of all; of those that are not they mean nothing."""
+        columns = self.board.read(tokens)
+        # A new subscription is answered in quote mode first, without book and open interest.
+        return columns["mode"] == FULL, columns
+
+    def spot(self, token: int) -> Spot | None:
+        """An index or a future, None while it is not live."""
+        live, columns = self.read(np.array([token], np.int64))
+        if not live[0]:
+            return None
+        last, opening, high, low, close, at = (_known(columns[name][0]) for name in LEVELS)
+        return Spot(last, opening, high, low, close, None if at is None else EPOCH + timedelta(microseconds=at))
+
+    def stranded(self, tokens: Tokens) -> npt.NDArray[np.bool_]:
+        """Which of these hang on a socket that is down; all, while none is up."""
+        if not self.up:
+            return np.ones(tokens.size, dtype=np.bool_)
+        return np.isin(tokens, np.array(self._stream.stranded(), np.int64))
+
+    def remind(self, tokens: Tokens) -> None:
+        """Ask the stream again for those it never answered, now and then."""
+        if self._stream.health.connected and time.monotonic() - self._reminded > AGAIN:
+            self._reminded = time.monotonic()
+            self._stream.remind(tokens.tolist())
+
+    @property
+    def up(self) -> bool:
+        return self._stream.health.connected > 0
+
+    def close(self) -> None:
+        self._stream.close()
+        if self.tape:
+            self.tape.close()
+
+    def _connect(self) -> None:
+        token = self._sessions.current()
+        if token is None:
+            return
+        again = self._stream.health.refused and time.monotonic() - self._tried > AGAIN
+        if self._token is None or token.access_token != self._token.access_token or again:
+            self._token, self._tried = token, time.monotonic()
+            self._stream.connect(token.api_key, token.access_token)
+
+    def _tell(self) -> None:
+        """Of what went wrong since the last time."""
+        if self.malformed > self._told_malformed:
+            count, self._told_malformed = self.malformed - self._told_malformed, self.malformed
+            log.warning("kite: %d frames or packets of the stream made no sense and were left out", count)
+        if self.tape and self.tape.dropped > self._told_dropped:
+            count, self._told_dropped = self.tape.dropped - self._told_dropped, self.tape.dropped
+            log.warning("kite: the tape lacks %d frames: %s", count, self.tape.trouble or "the disk is too slow")
+
+    def _settle(self, new: Tokens) -> None:
+        end = time.monotonic() + PATIENCE
+        count, changed = 0, time.monotonic()
+        while count < new.size and time.monotonic() < end and not self._stream.health.refused:
+            time.sleep(LOOK)
+            now = int(self.read(new)[0].sum())
+            if now != count:
+                count, changed = now, time.monotonic()
+            elif count and time.monotonic() - changed > SETTLED:
+                return
+
+    def _receive(self, frame: bytes, received: int, socket: int) -> None:
+        if self.tape:
+            self.tape.write(received, socket, frame)
+        taken = self.board.take(frame, received, socket)
+        if taken.malformed:
+            self.malformed += taken.malformed
+            self._stream.ask_again(socket)
+
+    def _micros(self) -> int:
+        return round(self._clock.now().timestamp() * 1e6)
+
+
+def _known(number: float) -> float | None:
+    return float(number) if number > 0 else None
+
+
+def stream_address(settings: KiteSettings) -> str:
+    """Of the real stream, or of the server that stands in for Kite."""
+    if settings.address is None:
+        return "wss://ws.kite.trade"
+    scheme, _, rest = settings.address.rstrip("/").partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}"

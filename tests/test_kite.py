@@ -1,0 +1,156 @@
+"""The real client against the simulator, over real sockets: what is recorded is what was sent, or nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from g6_kite.decode import decode
+from g6_kite.tape import TapeReader
+from g6_sim.serve.app import Server
+from g6_sim.serve.faults import parse
+
+from g6core import read_day
+from g6core.days import days
+from tests.kite_rig import Rig, Said, serving
+from tests.launch import Launcher
+from tests.test_crash import kill, recorded, start, written
+
+INDICES = ("NIFTY", "SENSEX")
+Env = Callable[..., dict[str, str]]
+SECRET = {"G6_PROVIDERS__KITE__API_SECRET": "demo"}
+
+
+def write_config(place: Path, server: Server, mode: str, interval: str = 'interval = "1s"', more: str = "") -> None:
+    (place / "g6.toml").write_text(
+        f"""plugins = ["kite", "greeks", "csv"]
+{interval}
+[indices.NIFTY]
+[indices.SENSEX]
+[providers.kite]
+api_key = "demo"
+address = "{server.address}"
+mode = "{mode}"
+session_dir = "sessions"
+{more}
+"""
+    )
+
+
+@pytest.mark.parametrize("mode", ["stream", "quote"])
+def test_every_quote_on_disk_is_what_the_simulator_sent(
+    tmp_path: Path, g6: Callable[..., subprocess.CompletedProcess[str]], mode: str
+) -> None:
+    with serving(ticks=4.0) as server:
+        write_config(tmp_path, server, mode)
+        login = g6("login", "kite", "--token-stdin", stdin=server.accounts.redirect(), env=SECRET)
+        assert login.returncode == 0, login.stderr
+        run = g6("run", "--cycles", "3", env=SECRET)
+        assert run.returncode == 0, run.stderr
+        found = [snapshot for path in days(tmp_path / "data") for _, snapshot in read_day(path)]
+        assert {s.index for s in found} == set(INDICES) and len(found) >= 4
+        said = Said(server)
+        for snapshot in found:
+            assert snapshot.simulated and snapshot.facts["spot"] > 0
+            assert all(said.said(row) for row in snapshot.options.iter_rows(named=True))
+        last = found[-1].options
+        assert last["last_price"].null_count() == 0 and last["iv"].null_count() < last.height / 4
+        assert len(list((tmp_path / "data").rglob("*.csv"))) > 10
+
+
+KILL_SECONDS, KILL_AFTER = float(os.environ.get("G6_KILL_SECONDS", "12")), (2.5, 4.5)
+"""How long a streaming recorder is killed again and again, and how long it may live each time; a long run is
+G6_KILL_SECONDS=600, and then lives are 5 to 20 s."""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not known on Windows")
+@pytest.mark.timeout(KILL_SECONDS + 120)
+def test_a_streaming_recorder_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    tmp_path: Path, g6: Callable[..., subprocess.CompletedProcess[str]], clean_env: Env, launcher: Launcher
+) -> None:
+    dice, lives = random.Random(8), 0
+    life = KILL_AFTER if KILL_SECONDS < 100 else (5.0, 20.0)
+    with serving(ticks=4.0) as server:
+        write_config(tmp_path, server, "stream", 'interval = "250ms"', "tape = true")
+        assert g6("login", "kite", "--token-stdin", stdin=server.accounts.redirect(), env=SECRET).returncode == 0
+        began, said = time.monotonic(), Said(server)
+        while time.monotonic() - began < KILL_SECONDS:
+            process, output = start(launcher, tmp_path, clean_env(**SECRET))
+            time.sleep(dice.uniform(*life))
+            kill(process)
+            output.close()
+            lives += 1
+        last = g6("run", "--once", env=SECRET)
+        assert last.returncode == 0, last.stderr
+        expected = recorded(tmp_path / "data")
+        assert written(tmp_path / "data") == expected and lives > 1
+        assert len({ts for _, ts, _, _ in expected}) > lives
+        snapshots = [s for path in days(tmp_path / "data") for _, s in read_day(path)]
+        for snapshot in snapshots[-20:]:
+            assert all(said.said(row) for row in snapshot.options.iter_rows(named=True))
+        tape = TapeReader(next((tmp_path / "data" / "journal").glob("*.tape")))
+        packets = [decode(frame) for _, _, frame in tape]
+        assert sum(p.rows.size for p in packets) > 1000 and not any(p.malformed for p in packets)
+        assert tape.torn <= lives
+
+
+FRAMES = ("truncated", "torn", "duplicate", "late:seconds=0.3", "unknown_token", "zero_depth", "null_trade_time")
+
+
+def test_frames_that_are_not_as_they_should_be_put_no_wrong_number_on_the_board(tmp_path: Path) -> None:
+    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+        assert rig.until_known(5.0) < 5.0
+        for name in FRAMES:
+            server.faults.add(parse(name))
+            looks = rig.watch(0.8)
+            assert all(look.known == 1.0 for look in looks), (name, looks)
+            server.faults.clear()
+        rig.watch(0.5)
+
+
+def test_a_silent_stream_is_connected_anew_within_five_seconds(tmp_path: Path) -> None:
+    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+        rig.until_known(5.0)
+        server.faults.add(parse("silent:old=1"))
+        first = server.sent.messages()[-1].at
+        looks = rig.watch(6.0)
+        assert all(look.known == 1.0 for look in looks)
+        after = next(m.at for m in server.sent.messages() if m.at > first + 500_000 and not m.faults)
+        assert (after - first) / 1e6 < 5.0
+
+
+def test_while_the_stream_is_gone_quotes_come_by_request(tmp_path: Path) -> None:
+    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+        rig.until_known(5.0)
+        server.faults.add(parse("drop"))
+        rig.watch(0.3)
+        assert rig.until_known(5.0) < 5.0
+        asked = len(server.answers)
+        assert all(look.known == 1.0 for look in rig.watch(1.0))
+        assert asked == 0 or asked == len(server.answers)
+
+
+def test_a_session_that_ends_gives_nothing_until_the_next_login(tmp_path: Path) -> None:
+    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+        rig.until_known(5.0)
+        server.faults.add(parse("expire"))
+        looks = rig.watch(2.5)
+        assert {look.problem for look in looks[-4:]} == {"auth-expired"}
+        rig.log_in()
+        assert rig.until_known(5.0) < 3.0
+
+
+@pytest.mark.parametrize("fault", ["html502", "storm429", "slow:seconds=3"])
+def test_answers_that_fail_give_nothing_and_nothing_wrong(tmp_path: Path, fault: str) -> None:
+    with serving() as server, Rig(server, tmp_path, mode="quote") as rig:
+        rig.until_known(5.0)
+        server.faults.add(parse(fault))
+        look = rig.look()
+        assert (look.known, look.problem) == (0.0, "unavailable") and look.seconds < 15
+        server.faults.clear()
+        assert rig.until_known(10.0) < 10.0
