@@ -77,14 +77,13 @@ def analyse(snapshot: Snapshot, steps: Sequence[Step]) -> tuple[Snapshot, list[s
     """The snapshot with everything that could be added, and a note for each step that could not."""
     notes: list[str] = []
     failed: dict[str, str] = {}
-    options, expiries = _Table("options", "symbol", snapshot.options), _Table("expiries", "expiry", snapshot.expiries)
     for step in steps:
         missing = [need for need in step.needs if need in failed]
         if missing:
             _give_up(step, f"skipped, because {failed[missing[0]]} did not give {missing[0]}", failed, notes)
             continue
         try:
-            snapshot = _extended(snapshot, step.analytic.compute(snapshot), step, options, expiries)
+            snapshot = _extended(snapshot, step.analytic.compute(snapshot), step)
         except FAULTS as e:
             _give_up(step, told(e), failed, notes)
             log.debug("analytic %s on %s", step.name, snapshot.index, exc_info=True)
@@ -96,19 +95,24 @@ def _give_up(step: Step, why: str, failed: dict[str, str], notes: list[str]) -> 
     notes.append(f"analytic {step.name}: {why}")
 
 
-def _extended(before: Snapshot, after: Snapshot, step: Step, options: _Table, expiries: _Table) -> Snapshot:
+def _extended(before: Snapshot, after: Snapshot, step: Step) -> Snapshot:
     """What stood before with what the step declared, taken from its answer: so nothing can be overwritten.
 
-    Raises DataError when the answer is no snapshot of the same rows, or has more than what was declared; the tables are
-    then as they were.
+    Raises DataError when the answer is no snapshot of the same rows, or has more than what was declared.
     """
     if not isinstance(after, Snapshot):
         raise DataError(f"gave {type(after).__name__} where a Snapshot belongs", code="analytic-answer")
-    for_options, for_expiries = options.added(after.options, step), expiries.added(after.expiries, step)
     facts = before.facts
     if after.facts is not facts:
         facts = {**facts, **_added_facts(facts, after.facts, step)}
-    return before.replace(options=options.widen(for_options), expiries=expiries.widen(for_expiries), facts=facts)
+    growth = after.grown
+    if growth is not None and growth.of is before:
+        _check_declared(growth.options, "options", step)
+        _check_declared(growth.expiries, "expiries", step)
+        return before.replace(options=after.options, expiries=after.expiries, facts=facts, kept=before.kept)
+    options = _widened(before.options, after.options, "options", "symbol", step)
+    expiries = _widened(before.expiries, after.expiries, "expiries", "expiry", step)
+    return before.replace(options=options, expiries=expiries, facts=facts, kept=before.kept)
 
 
 def _added_facts(was: Mapping[str, float], now: Mapping[str, float], step: Step) -> dict[str, float]:
@@ -120,35 +124,23 @@ def _added_facts(was: Mapping[str, float], now: Mapping[str, float], step: Step)
     return {name: float(value) for name, value in added.items() if value is not None and math.isfinite(value)}
 
 
-class _Table:
-    """A table of a snapshot while analytics add to it. key: the column that tells its rows apart."""
+def _widened(old: pl.DataFrame, new: pl.DataFrame, table: str, key: str, step: Step) -> pl.DataFrame:
+    """What stood in the table with the columns of an answer that may have changed anything."""
+    if new is old:
+        return old
+    if new.height != old.height:
+        raise DataError(f"changed the rows of {table} from {old.height} to {new.height}", code="analytic-answer")
+    columns, was = new.columns, set(old.columns)
+    if key not in columns or not new.get_column(key).equals(old.get_column(key)):
+        raise DataError(f"changed {table}.{key}", code="analytic-answer")
+    added = [new.get_column(name) for name in columns if name not in was]
+    _check_declared(added, table, step)
+    return old.hstack(added) if added else old
 
-    def __init__(self, name: str, key: str, frame: pl.DataFrame) -> None:
-        self._name, self._key, self._frame = name, key, frame
-        self._names, self._rows = set(frame.columns), frame.get_column(key)
 
-    def added(self, new: pl.DataFrame, step: Step) -> list[pl.Series]:
-        """The columns of the step's table that are new; refuses what is not declared, or of other rows."""
-        if new is self._frame:
-            return []
-        if new.height != self._frame.height:
-            was = f"from {self._frame.height} to {new.height}"
-            raise DataError(f"changed the rows of {self._name} {was}", code="analytic-answer")
-        columns = new.columns
-        if self._key not in columns or not new.get_column(self._key).equals(self._rows):
-            raise DataError(f"changed {self._name}.{self._key}", code="analytic-answer")
-        names = [name for name in columns if name not in self._names]
-        for name in names:
-            if f"{self._name}.{name}" not in step.adds:
-                raise DataError(f"added {self._name}.{name} without declaring it", code="analytic-answer")
-        added = [new.get_column(name) for name in names]
-        for series in added:
-            if isinstance(series.dtype, pl.Object):
-                raise DataError(f"added {self._name}.{series.name}, which holds Python objects", code="analytic-answer")
-        return added
-
-    def widen(self, columns: list[pl.Series]) -> pl.DataFrame:
-        if columns:
-            self._frame = self._frame.hstack(columns)
-            self._names.update(column.name for column in columns)
-        return self._frame
+def _check_declared(added: Sequence[pl.Series], table: str, step: Step) -> None:
+    for series in added:
+        if f"{table}.{series.name}" not in step.adds:
+            raise DataError(f"added {table}.{series.name} without declaring it", code="analytic-answer")
+        if isinstance(series.dtype, pl.Object):
+            raise DataError(f"added {table}.{series.name}, which holds Python objects", code="analytic-answer")

@@ -38,6 +38,9 @@ class Context:
     """What was recorded before; an analytic that compares with earlier snapshots asks it when it starts."""
     interval: timedelta | None = None
     """How often there is a cycle; None where there are no cycles, as for a plugin's own command."""
+    wall_clock: Clock | None = None
+    """The machine's time, for when something arrived: `clock` stands still during a cycle, and between two. None where
+    nothing arrives by itself."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,8 @@ class Analytic(Component, ABC):
 
     @abstractmethod
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with more in it; overwrites nothing, keeps the rows and their order.
+        """The snapshot with more in it, most simply by `snapshot.add`; overwrites nothing, keeps the rows and their
+        order.
 
         The answer depends on the snapshot and on what was recorded before it, never on the machine's time. Whoever
         compares with earlier snapshots remembers those it saw and asks `Context.history` for those it did not: so a

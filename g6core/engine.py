@@ -47,7 +47,7 @@ class Engine:
         self._cycle_clock = CycleClock(clock.now())
         self._lock = DirectoryLock(self.data_dir)
         self._context = Context(
-            self.data_dir, self._cycle_clock, self.calendar, History(self.data_dir), self.settings.interval
+            self.data_dir, self._cycle_clock, self.calendar, History(self.data_dir), self.settings.interval, clock
         )
         readers = [*assembly.sinks, *([RULES] if assembly.rules else [])]
         self._journal = Journal(self.data_dir, readers, self.settings.journal.max_size)

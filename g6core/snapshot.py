@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,6 +86,11 @@ class Snapshot:
     options: pl.DataFrame
     expiries: pl.DataFrame
     facts: Mapping[str, float] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What analytics worked out from columns of the options, for those after them. It goes along as the engine adds
+    columns, since none of those before changes then; a copy with other tables begins anew."""
+    grown: Growth | None = field(default=None, repr=False, compare=False)
+    """How `add` made it, or None."""
 
     def __post_init__(self) -> None:
         if self.ts.utcoffset() != timedelta(0):
@@ -98,7 +103,40 @@ class Snapshot:
 
     def replace(self, **changes: Any) -> Snapshot:
         """A copy with the named fields exchanged."""
-        return Snapshot(**{**self.__dict__, **changes})
+        anew: dict[str, Any] = {"grown": None}
+        if "options" in changes or "expiries" in changes:
+            anew["kept"] = {}
+        return Snapshot(**{**self.__dict__, **anew, **changes})
+
+    def add(
+        self,
+        options: Sequence[pl.Series] = (),
+        expiries: Sequence[pl.Series] = (),
+        facts: Mapping[str, float] | None = None,
+    ) -> Snapshot:
+        """A copy with these columns, row for row, and facts as well: what an analytic answers with.
+
+        Raises polars' errors when a column is there already or has another number of rows.
+        """
+        return Snapshot(
+            self.index,
+            self.ts,
+            self.source,
+            self.options.hstack(list(options)) if options else self.options,
+            self.expiries.hstack(list(expiries)) if expiries else self.expiries,
+            {**self.facts, **facts} if facts else self.facts,
+            self.kept,
+            Growth(self, options, expiries),
+        )
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What `Snapshot.add` added to which snapshot: nothing that was there can have changed."""
+
+    of: Snapshot
+    options: Sequence[pl.Series]
+    expiries: Sequence[pl.Series]
 
 
 def conform(

@@ -27,6 +27,9 @@ from g6core.clock import SystemClock
 SAME = ("last_price", "bid", "ask", "bid_qty", "ask_qty", "volume", "oi", "average_price")
 """What a quote on disk must have from one and the same message."""
 
+LONGEST_WAY = 3e6
+"""Microseconds that a message of the stream may take on this machine, however busy."""
+
 
 @contextmanager
 def serving(**options: Any) -> Iterator[Server]:
@@ -54,20 +57,24 @@ class Said:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._read = 0
-        self._by_token: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        self._by_token: dict[int, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
 
     def said(self, row: dict[str, Any]) -> bool:
         """Whether one message says of this contract what stands in the row; nothing is always right."""
         messages = self._server.sent.messages()
         for message in messages[self._read :]:
             for packet in message.packets():
-                self._by_token[packet["token"]].append(_of_packet(packet))
+                self._by_token[packet["token"]].append((packet["at"], _of_packet(packet)))
         self._read = len(messages)
         quote = {name: row[name] for name in SAME}
+        received = row["received_ts"] and row["received_ts"].timestamp() * 1e6
         if not any(value is not None for value in quote.values()):
             return True
         key = f"{row['exchange']}:{row['symbol']}"
-        return quote in self._by_token[row["token"]] or quote in self._server.answers[key]
+        if quote in self._server.answers[key]:
+            return True
+        sent = [at for at, said in self._by_token[row["token"]] if said == quote]
+        return any(at <= received <= at + LONGEST_WAY for at in sent)
 
 
 @dataclass

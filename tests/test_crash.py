@@ -46,7 +46,13 @@ def kill(process: Started) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
-def kill_after_the_first_cycle(launcher: Launcher, place: Path, env: dict[str, str], dice: random.Random) -> None:
+def kill_after_the_first_cycle(
+    launcher: Launcher,
+    place: Path,
+    env: dict[str, str],
+    dice: random.Random,
+    seconds: tuple[float, float] = (0.0, 0.25),
+) -> None:
     process, output = start(launcher, place, env)
     with output:
         seen = ""
@@ -55,7 +61,7 @@ def kill_after_the_first_cycle(launcher: Launcher, place: Path, env: dict[str, s
             if "NIFTY" in line:
                 break
         assert "NIFTY" in seen, seen
-        time.sleep(dice.uniform(0.0, 0.25))
+        time.sleep(dice.uniform(*seconds))
         kill(process)
 
 

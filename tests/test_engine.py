@@ -24,7 +24,7 @@ from g6core.settings import Settings
 from g6core.snapshot import Snapshot
 from g6core.specs import NoSettings
 from g6core.strategies import All, AtmWindow, AtmWindowSettings
-from g6core.testing import START, FakeMarket, ManualClock, MemorySink
+from g6core.testing import START, FakeMarket, ManualClock, MemorySink, snapshot
 
 CODES = ("this_week", "next_week", "this_month", "next_month")
 Build = Callable[..., Engine]
@@ -353,6 +353,27 @@ def test_an_analytic_can_overwrite_nothing(build: Build, tmp_path: Path) -> None
     assert "own" not in recorded.facts
 
 
+def test_what_is_added_to_a_changed_copy_changes_nothing_either(build: Build, tmp_path: Path) -> None:
+    def answer(s: Snapshot) -> Snapshot:
+        changed = s.replace(options=s.options.with_columns(last_price=pl.lit(1000.0)))
+        return changed.add(options=[s.options["strike"].alias("own")], facts={"own": 2.0})
+
+    adds = ("options.own", "facts.own")
+    build(FakeMarket(("NIFTY",)), steps=[Step("greedy", change(answer=answer), (), adds)]).cycle(START)
+    (recorded,) = stored(tmp_path)
+    assert set(recorded.options["last_price"]) != {1000.0}
+    assert recorded.options["own"].equals(recorded.options["strike"], check_names=False)
+    assert recorded.facts["own"] == 2.0
+
+
+def test_what_was_worked_out_goes_along_and_is_forgotten_in_a_changed_copy() -> None:
+    one = snapshot()
+    one.kept["answer"] = 42
+    assert one.add(facts={"more": 1.0}).kept is one.kept and one.replace(facts={}).kept is one.kept
+    assert one.replace(options=one.options.head(1)).kept == {} == one.replace(expiries=one.expiries.head(1)).kept
+    assert one == one.replace(kept={})
+
+
 def objects(n: int) -> pl.Series:
     return pl.Series([object()] * n, dtype=pl.Object)
 
@@ -367,6 +388,13 @@ def objects(n: int) -> pl.Series:
             options=s.options.with_columns(own=pl.Series([object()] * s.options.height, dtype=pl.Object))
         ),
         lambda s: s.replace(facts={**s.facts, "undeclared": 1.0}),
+        lambda s: s.add(facts={"undeclared": 1.0}),
+        lambda s: s.add(options=[s.options["strike"].alias("undeclared")]),
+        lambda s: s.add(expiries=[s.expiries["atm_strike"].alias("own")]),
+        lambda s: s.add(options=[s.options["strike"]]),
+        lambda s: s.add(options=[s.options["strike"].head(1).alias("own")]),
+        lambda s: s.add(options=[objects(s.options.height).alias("own")]),
+        lambda s: s.replace(options=s.options.reverse()).add(options=[s.options["strike"].alias("own")]),
         lambda s: (_ for _ in ()).throw(pl.exceptions.PanicException("out of bounds")),
     ],
 )

@@ -31,17 +31,17 @@ class Chain:
 
     def __init__(self, snapshot: Snapshot, before: Chain | None) -> None:
         self.options = snapshot.options
-        self.dates = snapshot.expiries.get_column("expiry")
+        self._dates = snapshot.expiries.get_column("expiry")
         self._right, self._expiry = self.options.get_column("right"), self.options.get_column("expiry")
         # Contracts seldom change, and comparing two columns costs less than searching dates or comparing words.
         if before is not None and self._right.equals(before._right):
             self.call = before.call
         else:
             self.call = (self._right == "CE").to_numpy()
-        if before is not None and self._expiry.equals(before._expiry) and self.dates.equals(before.dates):
+        if before is not None and self._expiry.equals(before._expiry) and self._dates.equals(before._dates):
             self.rows = before.rows
         else:
-            self.rows = np.searchsorted(self.dates.to_numpy(), self._expiry.to_numpy())
+            self.rows = np.searchsorted(self._dates.to_numpy(), self._expiry.to_numpy())
         self._numbers: dict[str, Floats] = {}
 
     call: Bools
@@ -53,20 +53,18 @@ class Chain:
             numbers = self._numbers[name] = floats(self.options.get_column(name))
         return numbers
 
-    def shows(self, snapshot: Snapshot) -> bool:
-        """Most analytics add to the expiries alone, so the next one meets the same options."""
-        return self.options is snapshot.options and self.dates.equals(snapshot.expiries.get_column("expiry"))
-
 
 # The last of each index. Whoever finds another chain there replaces it, so threads do not wait for one another.
-_CHAINS: dict[str, Chain] = {}
+_LAST: dict[str, Chain] = {}
 
 
 def chain_of(snapshot: Snapshot) -> Chain:
-    known = _CHAINS.get(snapshot.index)
-    if known is None or not known.shows(snapshot):
-        known = _CHAINS[snapshot.index] = Chain(snapshot, known)
-    return known
+    chain: Chain | None = snapshot.kept.get("g6_greeks.chain")
+    if chain is None:
+        chain = Chain(snapshot, _LAST.get(snapshot.index))
+        snapshot.kept["g6_greeks.chain"] = _LAST[snapshot.index] = chain
+    chain.options = snapshot.options
+    return chain
 
 
 def columns(named: Mapping[str, Floats], dtype: type[pl.DataType] | None = None) -> list[pl.Series]:

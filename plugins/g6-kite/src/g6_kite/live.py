@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ import numpy.typing as npt
 
 from g6_kite.board import Board
 from g6_kite.decode import FULL
-from g6_kite.session import Sessions, Token
+from g6_kite.session import Clock, Sessions, Token
 from g6_kite.settings import KiteSettings
 from g6_kite.stream import PER_SOCKET, SOCKETS, Stream
 from g6_kite.tape import TapeWriter
-from g6core import Context, Spot
+from g6core import Spot
 
 log = logging.getLogger("g6.kite")
 
@@ -38,10 +39,10 @@ Tokens = npt.NDArray[np.int64]
 class Live:
     """Used by the provider's thread; frames come in the stream's."""
 
-    def __init__(self, settings: KiteSettings, sessions: Sessions, context: Context) -> None:
-        self._sessions, self._clock = sessions, context.clock
+    def __init__(self, settings: KiteSettings, sessions: Sessions, clock: Clock, data_dir: Path) -> None:
+        self._sessions, self._clock = sessions, clock
         self.board = Board()
-        self.tape = TapeWriter(context.data_dir) if settings.tape else None
+        self.tape = TapeWriter(data_dir) if settings.tape else None
         self._stream = Stream(
             stream_address(settings),
             self._receive,

@@ -54,13 +54,18 @@ class Kite(Provider):
         self._interval: timedelta | None = None
 
     def open(self, context: Context) -> None:
-        self._clock, self._interval = context.clock, context.interval
-        self._sessions = Sessions(self.settings, context.clock)
+        # Quotes arrive between cycles too, and a session ends whether there is one or not.
+        self._clock, self._interval = context.wall_clock or context.clock, context.interval
+        self._sessions = Sessions(self.settings, self._clock)
         _ = self._sessions.api_key  # without one nothing can ever come
-        self._rest = Rest(self.settings, self._sessions, context.clock)
+        self._rest = Rest(self.settings, self._sessions, self._clock)
         self._instruments = Instruments(self._rest, self.settings, context)
         self._polling = Polling(self._rest.quote, self.settings.batch, lambda: micros(self._clock.now()))
-        self._live = Live(self.settings, self._sessions, context) if self.settings.mode == "stream" else None
+        self._live = (
+            Live(self.settings, self._sessions, self._clock, context.data_dir)
+            if self.settings.mode == "stream"
+            else None
+        )
 
     def close(self) -> None:
         if self._live:

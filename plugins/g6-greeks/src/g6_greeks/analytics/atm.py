@@ -26,4 +26,4 @@ class AtTheMoney(Analytic):
             "rr25": call - put,
             "bf25": 0.5 * (call + put) - atm_iv,
         }
-        return snapshot.replace(expiries=expiries.hstack(columns(found)))
+        return snapshot.add(expiries=columns(found))

@@ -19,5 +19,5 @@ class GammaExposure(Analytic):
         spot = snapshot.facts.get("spot", np.nan)
         gex = gamma_exposure(chain.rows, chain.call, chain("gamma"), chain("oi"), spot, expiries.height)
         known = gex[~np.isnan(gex)]
-        facts = {**snapshot.facts, "gex": float(known.sum())} if known.size else snapshot.facts
-        return snapshot.replace(expiries=expiries.hstack(columns({"gex": gex})), facts=facts)
+        facts = {"gex": float(known.sum())} if known.size else None
+        return snapshot.add(expiries=columns({"gex": gex}), facts=facts)

@@ -61,9 +61,9 @@ class Greeks(Analytic):
         forward, source, rmse = self._forward(snapshot, chain, prices, t, discount)
         numbers = columns({"t": t, "discount": discount, "forward": forward, "parity_rmse": rmse})
         market = (forward[chain.rows], chain("strike"), t[chain.rows], discount[chain.rows])
-        return snapshot.replace(
-            options=snapshot.options.hstack(self._columns(chain, prices, market)),
-            expiries=snapshot.expiries.hstack([pl.Series("dte", dte), *numbers, _forward_source(source)]),
+        return snapshot.add(
+            options=self._columns(chain, prices, market),
+            expiries=[pl.Series("dte", dte), *numbers, _forward_source(source)],
         )
 
     def _time(self, snapshot: Snapshot) -> tuple[npt.NDArray[np.int64], Floats]:

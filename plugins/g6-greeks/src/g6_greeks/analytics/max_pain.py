@@ -15,4 +15,4 @@ class MaxPain(Analytic):
     def compute(self, snapshot: Snapshot) -> Snapshot:
         chain, height = chain_of(snapshot), snapshot.expiries.height
         pain = max_pain(chain.rows, chain("strike"), chain.call, chain("oi"), height)
-        return snapshot.replace(expiries=snapshot.expiries.hstack(columns({"max_pain": pain})))
+        return snapshot.add(expiries=columns({"max_pain": pain}))

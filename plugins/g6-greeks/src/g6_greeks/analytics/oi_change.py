@@ -79,10 +79,7 @@ class OpenInterestChange(Analytic):
         day_calls, day_puts = sums_by_right(chain.rows, chain.call, since_first, height)
         changes = {"oi_change": since_last, "oi_change_day": since_first}
         facts = {"oi_calls": calls, "oi_puts": puts, "oi_change_day_calls": day_calls, "oi_change_day_puts": day_puts}
-        return snapshot.replace(
-            options=snapshot.options.hstack(columns(changes, pl.Int64)),
-            expiries=snapshot.expiries.hstack(columns(facts, pl.Int64)),
-        )
+        return snapshot.add(options=columns(changes, pl.Int64), expiries=columns(facts, pl.Int64))
 
     def _look(self, snapshot: Snapshot) -> _Day:
         """The snapshot and those before it on its day: the ones that were seen, else the ones recorded."""

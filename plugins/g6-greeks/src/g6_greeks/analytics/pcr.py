@@ -18,4 +18,4 @@ class PutCallRatio(Analytic):
             f"pcr_{amount}": put_call_ratio(chain.rows, chain.call, chain(amount), height)
             for amount in ("oi", "volume")
         }
-        return snapshot.replace(expiries=snapshot.expiries.hstack(columns(ratios)))
+        return snapshot.add(expiries=columns(ratios))

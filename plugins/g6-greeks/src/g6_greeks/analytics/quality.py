@@ -44,9 +44,8 @@ class Quality(Analytic):
         for bit, flag in enumerate(found):
             codes[flag] |= np.uint32(1 << bit)
         coverage, quality = shares(chain.rows, book.quoted, codes > 0, expiries.height)
-        return snapshot.replace(
-            options=options.hstack([words(VOCABULARY, codes)]),
-            expiries=expiries.hstack(columns({"coverage": coverage, "quality": quality})),
+        return snapshot.add(
+            options=[words(VOCABULARY, codes)], expiries=columns({"coverage": coverage, "quality": quality})
         )
 
     def _parity(self, snapshot: Snapshot, chain: Chain, book: Book) -> Bools:

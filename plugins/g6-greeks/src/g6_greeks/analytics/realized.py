@@ -44,9 +44,9 @@ class Realized(Analytic):
         ends_today = snapshot.expiries["expiry"].to_numpy() == np.datetime64(day, "D")
         premium = floats(snapshot.expiries["atm_iv"]) - np.where(ends_today, still, today.daily)
         found = {"rv_intraday": intraday, "rv_daily": today.daily}
-        return snapshot.replace(
-            expiries=snapshot.expiries.hstack(columns({"iv_premium": premium})),
-            facts={**snapshot.facts, **{name: value for name, value in found.items() if math.isfinite(value)}},
+        return snapshot.add(
+            expiries=columns({"iv_premium": premium}),
+            facts={name: value for name, value in found.items() if math.isfinite(value)},
         )
 
     def _intraday(self, snapshot: Snapshot, spots: SessionSpots | None) -> tuple[float, float]:

@@ -35,8 +35,7 @@ class Smile(Analytic):
         prepared("the smile", _warm_up)
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
-        options, expiries = snapshot.options, snapshot.expiries
-        chain = chain_of(snapshot)
+        chain, expiries = chain_of(snapshot), snapshot.expiries
         rows, strike, call = chain.rows, chain("strike"), chain.call
         t, iv = floats(expiries["t"])[rows], chain("iv")
         price, half = _prices(chain)
@@ -49,9 +48,9 @@ class Smile(Analytic):
         fit = smile_volatility(smiles, rows, k, t)
         flag = broken_order(rows, strike, call, price, half)
         flag[out[_calendar(*quotes) & (flag[out] == 0)]] = CALENDAR
-        return snapshot.replace(
-            options=options.hstack([pl.Series("iv_fit", fit, nan_to_null=True), _flags(flag)]),
-            expiries=expiries.hstack(_facts(smiles, rows[out], fit[out] - iv[out])),
+        return snapshot.add(
+            options=[pl.Series("iv_fit", fit, nan_to_null=True), _flags(flag)],
+            expiries=_facts(smiles, rows[out], fit[out] - iv[out]),
         )
 
 

@@ -37,8 +37,8 @@ class Vix(Analytic):
         sound = np.where(strip.missing <= self.settings.max_missing, strip.variance, np.nan)
         chosen = self._chosen(expiries)
         index = vix_index(sound[chosen], t[chosen])
-        facts = {**snapshot.facts, "vix_30d": index} if math.isfinite(index) else snapshot.facts
-        return snapshot.replace(expiries=expiries.hstack([*added, counts]), facts=facts)
+        facts = {"vix_30d": index} if math.isfinite(index) else None
+        return snapshot.add(expiries=[*added, counts], facts=facts)
 
     def _chosen(self, expiries: pl.DataFrame) -> Bools:
         """The expiries that the index may use, shape (expiries,)."""

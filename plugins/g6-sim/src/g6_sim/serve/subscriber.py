@@ -147,7 +147,7 @@ class Subscriber:
         """What has changed since it was sent last."""
         scene, slots = self._hub.scene, self._slots
         slots = slots[scene.said[slots]]
-        if self._hub.server.options.all_ticks:
+        if not slots.size or self._hub.server.options.all_ticks:
             return slots
         now, before = (rows[slots].view(np.uint8).reshape(slots.size, -1) for rows in (scene.rows, self._before))
         return np.asarray(slots[(now != before).any(axis=1)])

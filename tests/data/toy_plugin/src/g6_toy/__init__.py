@@ -41,7 +41,7 @@ class Mid(Analytic):
 
     def compute(self, snapshot):
         bid, ask = snapshot.options["bid"], snapshot.options["ask"]
-        return snapshot.replace(options=snapshot.options.with_columns(mid=(bid + ask) / 2))
+        return snapshot.add(options=[((bid + ask) / 2).alias("mid")])
 
 
 @hookimpl
