@@ -6,6 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,10 +85,16 @@ def test_the_official_client_is_refused_with_a_wrong_token(server: Server) -> No
 
 
 def test_the_official_client_comes_back_after_a_drop(server: Server) -> None:
-    server.faults.add(parse("drop@1.5"))
-    heard = official(server, [NIFTY], 5.0)
+    def drop_when_it_listens() -> None:
+        while not server.sent.of(NIFTY):
+            time.sleep(0.05)
+        server.faults.add(parse("drop"))
+
+    dropping = threading.Thread(target=drop_when_it_listens, daemon=True)
+    dropping.start()
+    heard = official(server, [NIFTY], 6.0)
     assert heard["connected"] == 2 and heard["errors"] == [1006]
-    assert server.sent.of(NIFTY)[-1]["at"] > server.sent.of(NIFTY)[0]["at"] + 2_000_000
+    assert server.sent.of(NIFTY)[-1]["at"] > server.sent.of(NIFTY)[0]["at"] + 500_000
 
 
 def test_without_a_session_there_is_no_stream(server: Server) -> None:
