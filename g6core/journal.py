@@ -133,7 +133,7 @@ class Journal:
     def _check_room(self) -> None:
         if self.max_bytes is None:
             return
-        size = sum(f.stat().st_size for f in (self.data_dir / "journal").glob("????-??-??.*"))
+        size = sum(f.stat().st_size for f in (self.data_dir / "journal").glob("*.db*"))
         if size >= self.max_bytes:
             raise Unavailable(
                 f"the journal has reached its limit of {self.max_bytes:,} bytes; recording stands still",

@@ -71,7 +71,7 @@ class Said:
         if not any(value is not None for value in quote.values()):
             return True
         key = f"{row['exchange']}:{row['symbol']}"
-        if quote in self._server.answers[key]:
+        if quote in self._server.answers.get(key, ()):
             return True
         sent = [at for at, said in self._by_token[row["token"]] if said == quote]
         return any(at <= received <= at + LONGEST_WAY for at in sent)
@@ -95,6 +95,8 @@ class Rig:
     place: Path
     mode: str = "stream"
     settings: dict[str, Any] = field(default_factory=dict)
+    unquoted: int = 0
+    """So many contracts more, far from the money, of which there is no quote."""
 
     def __post_init__(self) -> None:
         named = {"api_key": "demo", "api_secret": "demo", "address": self.server.address, "mode": self.mode}
@@ -107,7 +109,7 @@ class Rig:
         spot = self.kite.spots(["NIFTY"])["NIFTY"].last or 0.0
         listed = self.kite.contracts("NIFTY")
         nearest = listed.filter(pl.col("expiry") == listed["expiry"].min()).sort((pl.col("strike") - spot).abs())
-        self.contracts = nearest[:24]
+        self.contracts = pl.concat([nearest[:24], nearest[nearest.height - self.unquoted :]])
         self.said = Said(self.server)
         self.began = time.monotonic()
 
@@ -126,7 +128,7 @@ class Rig:
         rows = self.contracts.hstack(quotes).iter_rows(named=True)
         invented = [row for row in rows if not self.said.said(row)]
         assert not invented, invented[0]
-        known = 1.0 - quotes["last_price"].null_count() / quotes.height
+        known = 1.0 - quotes["last_price"][:24].null_count() / 24
         return Look(start - self.began, time.monotonic() - start, known)
 
     def watch(self, seconds: float, every: float = 0.25) -> list[Look]:

@@ -119,15 +119,35 @@ def test_a_silent_stream_is_connected_anew(tmp_path: Path) -> None:
         assert (after - first) / 1e6 < 15.0
 
 
-def test_while_the_stream_is_gone_quotes_come_by_request(tmp_path: Path) -> None:
+def test_while_the_stream_says_nothing_quotes_come_by_request(tmp_path: Path) -> None:
+    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+        rig.until_known(20.0)
+        assert not server.answers
+        server.faults.add(parse("silent"))
+        rig.watch(4.0)
+        assert server.answers
+        rig.until_known(20.0)
+        server.faults.clear()
+        rig.until_known(20.0)
+
+
+def test_a_cut_stream_comes_back(tmp_path: Path) -> None:
     with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
         rig.until_known(20.0)
         server.faults.add(parse("drop"))
+        before = len(server.sent.messages())
         rig.watch(0.3)
         rig.until_known(20.0)
-        asked = len(server.answers)
-        assert all(look.known == 1.0 for look in rig.watch(1.0))
-        assert asked == 0 or asked == len(server.answers)
+        assert len(server.sent.messages()) > before
+
+
+@pytest.mark.parametrize("fault", ["html502", "storm429"])
+def test_requests_that_fail_cost_nothing_that_the_stream_has(tmp_path: Path, fault: str) -> None:
+    """One contract that never trades and has no quote is asked for by request."""
+    with serving(ticks=10.0) as server, Rig(server, tmp_path, unquoted=1) as rig:
+        server.faults.add(parse(fault))
+        looks = rig.watch(6.0)
+        assert {look.problem for look in looks} == {""} and looks[-1].known == 1.0
 
 
 def test_a_session_that_ends_gives_nothing_until_the_next_login(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_ten_lost_minutes_are_filled_the_same_day(tmp_path: Path, serve: Callabl
     token, _ = server.accounts.log_in()
     settings, clock = settings_for(server, token), ManualClock(at(60))
     context = Context(tmp_path, clock, CALENDAR, History(tmp_path))
-    rest = Rest(settings, Sessions(settings, clock), clock)
+    rest = Rest(settings, Sessions(settings, clock))
     listing = Instruments(rest, settings, context)
     journal = record(tmp_path, near_the_money(listing.contracts("NIFTY")), [m for m in range(60) if m not in HOLE])
     before = journal.read_bytes()
@@ -127,7 +127,7 @@ def test_the_commands_find_fill_and_find_nothing_more(
     server = serve(at(420))
     token, _ = server.accounts.log_in()
     settings, clock = settings_for(server, token), ManualClock(at(420))
-    listing = Instruments(Rest(settings, Sessions(settings, clock), clock), settings, context := _context(tmp_path))
+    listing = Instruments(Rest(settings, Sessions(settings, clock)), settings, context := _context(tmp_path))
     assert context.data_dir == tmp_path
     record(tmp_path / "data", near_the_money(listing.contracts("NIFTY")), [m for m in range(385) if m not in HOLE])
     env = {

@@ -59,7 +59,7 @@ def rest(server: Server, sessions: Sessions) -> Iterator[Callable[..., Rest]]:
 
     def make(**settings: Any) -> Rest:
         s = KiteSettings(api_key="demo", address=server.address, **settings)
-        made.append(Rest(s, sessions, server.clock))
+        made.append(Rest(s, sessions))
         return made[-1]
 
     yield make

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from g6_kite.board import LATE, Board, Taken
+from g6_kite.board import AHEAD, LATE, Board, Taken
 from g6_kite.decode import decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +22,7 @@ from kite_frames import FIELDS, INDEX_LENGTHS, LENGTHS, SEGMENTS, frame, index, 
 ONE, TWO, THREE = token(1), token(2), token(3)
 NIFTY = 256265
 AT = 1_795_240_000
+NOW = AT * 1_000_000
 
 
 def board(*tokens: int) -> Board:
@@ -90,17 +91,18 @@ def test_of_several_packets_of_a_token_the_last_counts() -> None:
 
 def test_a_packet_that_comes_late_is_left_out() -> None:
     made = board(ONE, TWO)
-    made.take(frame([tick(ONE, 5, AT), tick(TWO, 5, AT)]), 1, 0)
-    assert made.take(frame([tick(ONE, 6, AT - 1), tick(TWO, 6, AT)]), 2, 0) == Taken(1, 0, 0, 1)
-    assert made.take(frame([tick(ONE, 7, AT - LATE), tick(THREE, 1)]), 2, 0) == Taken(0, 1, 0, 1)
+    made.take(frame([tick(ONE, 5, AT), tick(TWO, 5, AT)]), NOW, 0)
+    assert made.take(frame([tick(ONE, 6, AT - 1), tick(TWO, 6, AT)]), NOW, 0) == Taken(1, 0, 0, 1)
+    assert made.take(frame([tick(ONE, 7, AT - LATE), tick(THREE, 1)]), NOW, 0) == Taken(0, 1, 0, 1)
     assert prices(made, ONE, TWO) == [0.05, 0.06]
 
 
 def test_one_wrong_time_does_not_stop_a_token_for_good() -> None:
     made = board(ONE)
-    made.take(frame([tick(ONE, 5, AT + 86_400)]), 1, 0)
-    assert made.take(frame([tick(ONE, 6, AT)]), 2, 0).packets == 1
-    assert prices(made, ONE) == [0.06]
+    for ahead in (AHEAD + 1, LATE - 1, 86_400):
+        made.take(frame([tick(ONE, 5, AT + ahead)]), NOW, 0)
+        assert made.take(frame([tick(ONE, 6, AT)]), NOW, 0).packets == 1
+        assert prices(made, ONE) == [0.06]
 
 
 def test_a_packet_without_a_time_is_never_late() -> None:
@@ -136,12 +138,12 @@ def test_what_a_dead_connection_said_is_no_longer_known() -> None:
 
 def test_what_is_known_survives_changes_of_what_is_watched() -> None:
     made = board(TWO)
-    made.take(frame([tick(TWO, 5)]), 9, 1)
+    made.take(frame([tick(TWO, 5)]), NOW, 1)
     made.watch([ONE, TWO, THREE])
     assert prices(made, ONE, TWO, THREE) == [None, 0.05, None]
-    assert made.take(frame([tick(TWO, 4, AT - 1)]), 9, 1).late == 1
+    assert made.take(frame([tick(TWO, 4, AT - 1)]), NOW, 1).late == 1
     made.forget([ONE])
-    assert prices(made, TWO) == [0.05] and made.read([TWO])["received_ts"][0] == 9
+    assert prices(made, TWO) == [0.05] and made.read([TWO])["received_ts"][0] == NOW
     made.forget([TWO])
     made.watch([TWO])
     assert prices(made, TWO) == [None]

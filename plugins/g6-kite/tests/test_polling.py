@@ -17,7 +17,7 @@ class Kite:
     def __init__(self) -> None:
         self.calls: list[Sequence[str]] = []
 
-    def __call__(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def __call__(self, keys: Sequence[str], *, within: float) -> dict[str, dict[str, Any]]:
         self.calls.append(list(keys))
         return {key: {"last_price": float(key[1:])} for key in keys if not key.endswith("7")}
 

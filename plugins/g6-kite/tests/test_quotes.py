@@ -6,6 +6,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from g6_kite.quotes import COLUMNS, Table, instant, spot
@@ -71,12 +72,30 @@ def test_what_is_absent_is_null_and_a_count_of_zero_is_a_count(
 def test_an_index_has_levels_and_no_book() -> None:
     index = {"last_price": 25_411.3, "timestamp": "2026-11-20 10:30:01", "ohlc": {**ITEM["ohlc"], "open": 0}}  # type: ignore[dict-item]
     found = spot(index)
+    assert found is not None
     assert (found.last, found.open, found.high, found.ts) == (
         25_411.3,
         None,
         110.0,
         datetime(2026, 11, 20, 5, 0, 1, tzinfo=UTC),
     )
+
+
+@pytest.mark.parametrize(
+    "item",
+    [None, {"last_price": "?"}, {"last_price": [1]}, {**ITEM, "depth": {"buy": [None]}}, {**ITEM, "volume": "many"}],
+)
+def test_an_item_that_is_no_quote_is_none_and_costs_no_other(item: Any) -> None:
+    table = Table(2)
+    table.put_item(0, item, 1)
+    table.put_item(1, ITEM, 1)
+    assert table.frame()["last_price"].to_list() == [None, 101.5]
+    assert table.frame()["received_ts"].null_count() == 1
+
+
+@pytest.mark.parametrize("item", [None, [], {"last_price": "?"}, {"last_price": 0}, {}])
+def test_an_index_without_a_price_is_not_known(item: Any) -> None:
+    assert spot(item) is None
 
 
 def test_a_time_without_a_zone_is_indias() -> None:

@@ -23,7 +23,6 @@ from g6_kite.rest import CANDLES, FIRST_PAUSE, Rest
 from g6_kite.settings import KiteSettings
 
 from g6core import IST, AuthExpired, Unavailable
-from g6core.testing import ManualClock
 
 KEY, SECRET_TOKEN = "abcd1234efgh5678", "XbDeF0hIjKlMnOpQrStUvWxYz0123456"
 KEYS = ["NSE:NIFTY 50", "NFO:NIFTY26NOV25000CE"]
@@ -157,8 +156,7 @@ def make(server: Server, sessions: FakeSessions, passing: Time) -> Iterator[Call
 
     def build(**settings: Any) -> Rest:
         s = KiteSettings(**{"api_key": KEY, "address": server.address, "timeout": timedelta(seconds=2), **settings})
-        clock = ManualClock(datetime.now(UTC))
-        made.append(Rest(s, sessions, clock, monotonic=passing.monotonic, sleep=passing.sleep))
+        made.append(Rest(s, sessions, monotonic=passing.monotonic, sleep=passing.sleep))
         return made[-1]
 
     yield build
@@ -434,12 +432,10 @@ def test_candles_of_another_form(rows: Any, server: Server, make: Callable[..., 
         make().candles(1, now, now)
 
 
-def test_profile_and_the_clock_of_the_server(server: Server, make: Callable[..., Rest]) -> None:
+def test_profile(server: Server, make: Callable[..., Rest]) -> None:
     server.script = [data({"user_id": "AB1234"})]
     rest = make()
-    assert rest.skew is None
     assert rest.profile() == {"user_id": "AB1234"}
-    assert rest.skew is not None and abs(rest.skew) < timedelta(seconds=5)
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(

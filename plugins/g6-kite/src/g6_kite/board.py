@@ -15,6 +15,9 @@ LATE = 300
 """Seconds by which a packet may lie behind what is known and still be taken for one that came late, and be left out.
 What lies further behind is believed: then it was the other one whose time was wrong."""
 
+AHEAD = 5
+"""Seconds by which a packet's time may be ahead of its arrival and still be believed to order it by."""
+
 Slots = npt.NDArray[np.intp]
 
 _BYTES = np.dtype(f"V{PACKET.itemsize}")
@@ -74,6 +77,7 @@ class Board:
             return Taken(0, 0, packets.malformed)
         tokens, ts = packets.rows["token"].astype(np.uint32), packets.rows["exchange_ts"].astype(np.int64)
         with self._lock:
+            ts[ts > received_us // 1_000_000 + AHEAD] = 0
             slots = self._find(tokens)
             known = slots < self._tokens.size - 1
             behind = self._state["ts"][slots] - ts
@@ -94,11 +98,11 @@ class Board:
             self._state["mode"][gone] = 0
             self._state["ts"][gone] = 0
 
-    def live(self, tokens: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Which of these have a quote that holds."""
+    def live(self, tokens: npt.ArrayLike, mode: int = 1) -> npt.NDArray[np.bool_]:
+        """Which of these have a quote that holds, of that mode at least."""
         asked = _narrow(tokens)
         with self._lock:
-            return self._state["mode"][self._find(asked)] > 0
+            return self._state["mode"][self._find(asked)] >= mode
 
     def packets(
         self, tokens: npt.ArrayLike

@@ -119,12 +119,10 @@ def backfill(
 def _kite(settings: KiteSettings, context: Context) -> Iterator[tuple[Backfill, Listing]]:
     from g6_kite.backfill import Backfill
     from g6_kite.instruments import Instruments
-    from g6_kite.provider import Kite
     from g6_kite.rest import Rest
     from g6_kite.session import Sessions
 
-    Kite(settings)  # refuses settings that no call can be made with
-    rest = Rest(settings, Sessions(settings, context.clock), context.clock)
+    rest = Rest(settings, Sessions(settings, context.clock))
     try:
         listing = Instruments(rest, settings, context)
         yield Backfill(rest, listing, context, simulated=settings.address is not None), listing

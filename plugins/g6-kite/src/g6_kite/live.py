@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from g6_kite.board import Board
 from g6_kite.decode import FULL
-from g6_kite.session import Clock, Sessions, Token
+from g6_kite.session import Sessions, Token
 from g6_kite.settings import KiteSettings
 from g6_kite.stream import PER_SOCKET, SOCKETS, Stream
 from g6_kite.tape import TapeWriter
-from g6core import Spot
+from g6core import Clock, Spot
 
 log = logging.getLogger("g6.kite")
 
@@ -53,27 +53,45 @@ class Live:
         )
         self._token: Token | None = None
         self._tried = self._reminded = -AGAIN
-        self._followed: dict[int, None] = {}
+        self._levels: dict[int, None] = {}
+        self._contracts: dict[int, None] = {}
+        self._beyond = np.zeros(0, np.int64)
+        self._ups = 0
         self.malformed = self._told_malformed = self._told_dropped = 0
 
-    def follow(self, tokens: Sequence[int]) -> None:
-        """See to it that these are subscribed, with the session of now; waits a moment for new ones."""
+    def begin(self, levels: Sequence[int]) -> None:
+        """A cycle begins: whatever fell silent is given up. levels: tokens of indices and futures, always wanted."""
         self._tell()
         self._connect()
-        self._stream.expect()
-        new = [token for token in tokens if token not in self._followed]
+        self._stream.check()
+        if self._levels.keys() != set(levels):
+            self._levels = dict.fromkeys(levels)
+            self._want([*levels])
+        elif self._stream.health.ups != self._ups:
+            # After a reconnection the server sends the present state of all, which takes a moment.
+            self._settle([*self._levels, *self._contracts])
+        self._ups = self._stream.health.ups
+
+    def follow(self, tokens: Sequence[int]) -> None:
+        """See to it that these contracts are subscribed; waits a moment for new ones."""
+        new = [token for token in tokens if token not in self._contracts]
         if not new:
             return
-        if len(self._followed) + len(new) > SOCKETS * PER_SOCKET:
+        if len(self._levels) + len(self._contracts) + len(new) > SOCKETS * PER_SOCKET:
             # What was watched earlier in the day makes room only now: the money may move back to it.
-            self.board.forget(np.array([token for token in self._followed if token not in set(tokens)], np.int64))
-            self._followed = {}
-        self._followed |= dict.fromkeys(tokens)
-        self.board.watch(np.fromiter(self._followed, np.int64))
-        beyond = self._stream.want(self._followed)
-        if beyond:
+            self.board.forget(list(self._contracts.keys() - set(tokens)))
+            self._contracts = {}
+        self._contracts |= dict.fromkeys(tokens)
+        self._want(new)
+
+    def _want(self, new: Sequence[int]) -> None:
+        wanted = [*self._levels, *self._contracts]
+        self.board.watch(wanted)
+        beyond = self._stream.want(wanted)
+        if len(beyond) > self._beyond.size:
             log.warning("kite: the stream takes %d contracts; %d come by request", SOCKETS * PER_SOCKET, len(beyond))
-        self._settle(np.array(new, np.int64))
+        self._beyond = np.array(beyond, np.int64)
+        self._settle(list(set(new) - set(beyond)))
 
     def read(self, tokens: Tokens) -> tuple[npt.NDArray[np.bool_], Mapping[str, npt.NDArray[Any]]]:
         """Which are live, and the columns of all; of those that are not they mean nothing."""
@@ -90,10 +108,10 @@ class Live:
         return Spot(last, opening, high, low, close, None if at is None else EPOCH + timedelta(microseconds=at))
 
     def stranded(self, tokens: Tokens) -> npt.NDArray[np.bool_]:
-        """Which of these hang on a socket that is down; all, while none is up."""
+        """Which of these have no socket, or one that is down; all, while none is up."""
         if not self.up:
             return np.ones(tokens.size, dtype=np.bool_)
-        return np.isin(tokens, np.array(self._stream.stranded(), np.int64))
+        return np.isin(tokens, np.append(self._beyond, np.array(self._stream.stranded(), np.int64)))
 
     def remind(self, tokens: Tokens) -> None:
         """Ask the stream again for those it never answered, now and then."""
@@ -104,6 +122,11 @@ class Live:
     @property
     def up(self) -> bool:
         return self._stream.health.connected > 0
+
+    @property
+    def why(self) -> str:
+        """What happened to the stream last."""
+        return self._stream.health.why
 
     def close(self) -> None:
         self._stream.close()
@@ -116,8 +139,9 @@ class Live:
             return
         again = self._stream.health.refused and time.monotonic() - self._tried > AGAIN
         if self._token is None or token.access_token != self._token.access_token or again:
-            self._token, self._tried = token, time.monotonic()
+            self._tried = time.monotonic()
             self._stream.connect(token.api_key, token.access_token)
+            self._token = token
 
     def _tell(self) -> None:
         """Of what went wrong since the last time."""
@@ -128,12 +152,12 @@ class Live:
             count, self._told_dropped = self.tape.dropped - self._told_dropped, self.tape.dropped
             log.warning("kite: the tape lacks %d frames: %s", count, self.tape.trouble or "the disk is too slow")
 
-    def _settle(self, new: Tokens) -> None:
-        end = time.monotonic() + PATIENCE
-        count, changed = 0, time.monotonic()
-        while count < new.size and time.monotonic() < end and not self._stream.health.refused:
+    def _settle(self, new: Sequence[int]) -> None:
+        """Wait until these have answered, or no more of them do."""
+        end, count, changed = time.monotonic() + (PATIENCE if self._token else 0.0), 0, time.monotonic()
+        while count < len(new) and time.monotonic() < end and not self._stream.health.refused:
             time.sleep(LOOK)
-            now = int(self.read(new)[0].sum())
+            now = int(self.board.live(new, FULL).sum())
             if now != count:
                 count, changed = now, time.monotonic()
             elif count and time.monotonic() - changed > SETTLED:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from g6_kite.rest import PATIENCE
+
 Item = Mapping[str, Any]
-Ask = Callable[[Sequence[str]], Mapping[str, Item]]
+Quote = Callable[..., Mapping[str, Item]]
+"""Called with keys, and `within`: the seconds that it may take."""
 
 
 class Polling:
@@ -17,21 +20,22 @@ class Polling:
     `batch` keys; an unknown key is missing from its answer. now: microseconds since 1970.
     """
 
-    def __init__(self, call: Ask, batch: int, now: Callable[[], int]) -> None:
+    def __init__(self, call: Quote, batch: int, now: Callable[[], int]) -> None:
         self._quote, self._batch, self._now = call, batch, now
         self._before: Sequence[str] = ()
         self._asked: set[str] = set()
         self._found: dict[str, tuple[Item, int]] = {}
 
     def begin(self, first: Sequence[str]) -> None:
+        """Raises what the call raises; the pass has begun all the same."""
         self._asked, self._found = set(), {}
         room = -len(first) % self._batch
         self._call([*first, *self._before[:room]])
 
-    def ask(self, keys: Sequence[str]) -> None:
+    def ask(self, keys: Sequence[str], within: float = PATIENCE) -> None:
         """Ask for those of the keys that this pass has not asked for."""
         self._before = keys
-        self._call([key for key in keys if key not in self._asked])
+        self._call([key for key in keys if key not in self._asked], within)
 
     def item(self, key: str) -> Item | None:
         found = self._found.get(key)
@@ -44,9 +48,9 @@ class Polling:
             if found is not None:
                 yield place, *found
 
-    def _call(self, keys: Sequence[str]) -> None:
+    def _call(self, keys: Sequence[str], within: float = PATIENCE) -> None:
         for start in range(0, len(keys), self._batch):
             chunk = keys[start : start + self._batch]
-            items, received = self._quote(chunk), self._now()
+            items, received = self._quote(chunk, within=within), self._now()
             self._asked.update(chunk)
             self._found.update((key, (item, received)) for key, item in items.items())

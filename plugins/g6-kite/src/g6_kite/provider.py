@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -13,23 +14,26 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from g6_kite.checks import rate_budget
+from g6_kite.checks import findings, rate_budget
 from g6_kite.instruments import Instruments, Listed
 from g6_kite.live import Live
 from g6_kite.login import KiteLogin
 from g6_kite.polling import Polling
 from g6_kite.quotes import Table, spot
-from g6_kite.rest import Rest
-from g6_kite.session import Sessions, findings
+from g6_kite.rest import PATIENCE, Rest
+from g6_kite.session import Sessions
 from g6_kite.settings import KiteSettings
-from g6core import Context, Finding, Login, Provider, Spot
+from g6core import AuthExpired, Context, Finding, Login, Provider, Spot, Unavailable
 
 log = logging.getLogger("g6.kite")
 INDICES = ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "SENSEX", "BANKEX")
 VIX = "INDIAVIX"
 
 ABSENT = 60.0
-"""Seconds before a contract that the stream never answered is asked for by request again."""
+"""Seconds before what neither the stream nor Kite knows is asked for by request again."""
+
+BRIEFLY = 2.0
+"""Seconds for a call that looks after a few contracts while the others are there."""
 
 
 @dataclass
@@ -52,13 +56,14 @@ class Kite(Provider):
         self._asked: _Asked | None = None
         self._by_request = False
         self._interval: timedelta | None = None
+        self._absent: dict[str, float] = {}
 
     def open(self, context: Context) -> None:
         # Quotes arrive between cycles too, and a session ends whether there is one or not.
         self._clock, self._interval = context.wall_clock or context.clock, context.interval
         self._sessions = Sessions(self.settings, self._clock)
         _ = self._sessions.api_key  # without one nothing can ever come
-        self._rest = Rest(self.settings, self._sessions, self._clock)
+        self._rest = Rest(self.settings, self._sessions)
         self._instruments = Instruments(self._rest, self.settings, context)
         self._polling = Polling(self._rest.quote, self.settings.batch, lambda: micros(self._clock.now()))
         self._live = (
@@ -68,9 +73,11 @@ class Kite(Provider):
         )
 
     def close(self) -> None:
-        if self._live:
-            self._live.close()
-        self._rest.close()
+        try:
+            if self._live:
+                self._live.close()
+        finally:
+            self._rest.close()
 
     def login(self, context: Context) -> Login:
         return KiteLogin(self.settings, context)
@@ -86,16 +93,15 @@ class Kite(Provider):
 
     def spots(self, indices: Sequence[str]) -> Mapping[str, Spot]:
         listed = {name: self._instruments.spot(name) for name in dict.fromkeys((*indices, VIX))}
-        first = [*listed.values(), *(future for index in indices for future in self._futures(index).values())]
+        first = [*listed.values(), *(f for index in indices for f in self._instruments.futures(index).values())]
         if self._live:
-            self._live.follow([one.token for one in first])
-            found = {name: self._live.spot(one.token) for name, one in listed.items()}
-            if all(found[name] for name in indices):
-                self._polling.begin(())
-                return {name: level for name, level in found.items() if level}
-        self._polling.begin([one.key for one in first])
-        items = {name: self._polling.item(one.key) for name, one in listed.items()}
-        return {name: spot(item) for name, item in items.items() if item}
+            self._live.begin([one.token for one in first])
+            self._tell(self._live)
+        now = time.monotonic()
+        missing = [one.key for one in first if not self._streamed(one) and self._absent.get(one.key, now) <= now]
+        self._begin(missing, any(self._streamed(listed[name]) for name in indices))
+        found = {name: self._level(one) for name, one in listed.items()}
+        return {name: level for name, level in found.items() if level}
 
     def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
         asked = self._look_up(contracts)
@@ -107,38 +113,66 @@ class Kite(Provider):
         self._live.follow(asked.tokens.tolist())
         live, columns = self._live.read(asked.tokens)
         table.put(np.flatnonzero(live), {name: values[live] for name, values in columns.items()})
-        self._tell(by_request=not self._live.up)
         lost = ~live & self._live.stranded(asked.tokens)
-        self._request(asked, np.flatnonzero(lost), table)
-        self._ask_silent(self._live, asked, np.flatnonzero(~live & ~lost), table)
+        self._request(asked, np.flatnonzero(lost), table, some=bool(live.any()))
+        self._ask_silent(self._live, asked, np.flatnonzero(~live & ~lost), table, some=bool(live.any()))
         return table.frame()
 
     def futures(self, indices: Sequence[str]) -> Mapping[str, Mapping[date, float]]:
-        found: dict[str, dict[date, float]] = {}
-        for index in indices:
-            for expiry, future in self._futures(index).items():
-                price = self._price(future)
-                if price:
-                    found.setdefault(index, {})[expiry] = price
-        return found
+        levels = {index: {e: self._level(f) for e, f in self._instruments.futures(index).items()} for index in indices}
+        known = {index: {e: s.last for e, s in of.items() if s and s.last} for index, of in levels.items()}
+        return {index: prices for index, prices in known.items() if prices}
 
-    def _request(self, asked: _Asked, rows: npt.NDArray[np.intp], table: Table) -> None:
-        """Ask Kite for these rows."""
+    def _level(self, one: Listed) -> Spot | None:
+        """An index or a future, as the stream or this pass's request has it; None without a price."""
+        item = self._polling.item(one.key)
+        return self._streamed(one) or (spot(item) if item else None)
+
+    def _streamed(self, one: Listed) -> Spot | None:
+        found = self._live.spot(one.token) if self._live else None
+        return found if found and found.last else None
+
+    def _begin(self, keys: Sequence[str], some: bool) -> None:
+        """Begin a pass of requests with these. some: others are known, so it is no failure of the whole cycle."""
+        with self._bearing(some):
+            self._polling.begin(keys)
+        if self._live:
+            unknown = [key for key in keys if self._polling.item(key) is None]
+            self._absent |= dict.fromkeys(unknown, time.monotonic() + ABSENT)
+
+    def _request(
+        self, asked: _Asked, rows: npt.NDArray[np.intp], table: Table, *, some: bool = False, within: float = PATIENCE
+    ) -> None:
+        """Ask Kite for these rows. some: others are known, as for `_begin`. within: seconds."""
         if not rows.size:
             return
         keys = [asked.keys[row] for row in rows]
-        self._polling.ask(keys)
+        with self._bearing(some):
+            self._polling.ask(keys, within)
         for place, item, received in self._polling.known(keys):
             table.put_item(int(rows[place]), item, received)
 
-    def _ask_silent(self, live: Live, asked: _Asked, rows: npt.NDArray[np.intp], table: Table) -> None:
+    def _ask_silent(self, live: Live, asked: _Asked, rows: npt.NDArray[np.intp], table: Table, *, some: bool) -> None:
         """Contracts that the stream never answered: most have no quote at all, so one call a cycle looks after them."""
         due = rows[asked.absent[rows] <= time.monotonic()][: self.settings.batch]
         if due.size:
-            self._request(asked, due, table)
+            self._request(asked, due, table, some=some, within=BRIEFLY)
             unknown = due[np.isnan(table.columns["received_ts"][due])]
             asked.absent[unknown] = time.monotonic() + ABSENT
             live.remind(asked.tokens[due])
+
+    @contextmanager
+    def _bearing(self, some: bool) -> Iterator[None]:
+        """While other quotes are known a request that fails costs its own, and is told; a session that ended is not
+        borne."""
+        try:
+            yield
+        except AuthExpired:
+            raise
+        except Unavailable as e:
+            if not some:
+                raise
+            log.warning("kite: %s; what the stream has is recorded", e.message)
 
     def _look_up(self, contracts: pl.DataFrame) -> _Asked:
         if self._asked is None or self._asked.contracts is not contracts:
@@ -146,17 +180,6 @@ class Kite(Provider):
             tokens = contracts["token"].fill_null(0).to_numpy()
             self._asked = _Asked(contracts, keys, tokens, np.zeros(len(keys)))
         return self._asked
-
-    def _futures(self, index: str) -> Mapping[date, Listed]:
-        return self._instruments.futures(index)
-
-    def _price(self, future: Listed) -> float | None:
-        if self._live:
-            level = self._live.spot(future.token)
-            if level and level.last:
-                return level.last
-        item = self._polling.item(future.key)
-        return float(item["last_price"]) if item and item.get("last_price") else None
 
     def _warn_once(self, contracts: int) -> None:
         """The interval may be shorter than Kite's limit of calls allows."""
@@ -166,11 +189,12 @@ class Kite(Provider):
                 log.warning("kite: %s; %s", budget.message, budget.hint)
         self._interval = None
 
-    def _tell(self, *, by_request: bool) -> None:
+    def _tell(self, live: Live) -> None:
         """Say when the stream goes and when it is back."""
-        if by_request != self._by_request:
-            self._by_request = by_request
-            log.warning("kite: quotes come by %s", "request while the stream is down" if by_request else "stream again")
+        if self._by_request == live.up:
+            self._by_request = not live.up
+            why = f"request while the stream is down: {live.why or 'it has not come up yet'}"
+            log.warning("kite: quotes come by %s", why if self._by_request else "stream again")
 
 
 def micros(at: datetime) -> int:

@@ -37,8 +37,12 @@ class Table:
             column[rows] = columns[name]
 
     def put_item(self, row: int, item: Mapping[str, Any], received: int) -> None:
-        """What a call for quotes says; received: microseconds since 1970."""
-        for name, value in numbers(item).items():
+        """What a call for quotes says; received: microseconds since 1970. An item that is no quote is none."""
+        try:
+            found = numbers(item)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return
+        for name, value in found.items():
             self.columns[name][row] = value
         self.columns["received_ts"][row] = received
 
@@ -51,7 +55,7 @@ class Table:
 
 def numbers(item: Mapping[str, Any]) -> dict[str, float]:
     """A quote of Kite's REST answer by G6's names; what it lacks is left out."""
-    found = {name: item[key] for name, key in _PLAIN.items() if item.get(key) is not None}
+    found = {name: float(item[key]) for name, key in _PLAIN.items() if item.get(key) is not None}
     for name, key in _TIMES.items():
         at = instant(item.get(key))
         if at is not None:
@@ -59,7 +63,7 @@ def numbers(item: Mapping[str, Any]) -> dict[str, float]:
     depth = item.get("depth") or {}
     for price, quantity, side in _SIDES:
         best = (depth.get(side) or [{}])[0]
-        found |= {name: best[key] for name, key in ((price, "price"), (quantity, "quantity")) if key in best}
+        found |= {name: float(best[key]) for name, key in ((price, "price"), (quantity, "quantity")) if key in best}
     return found
 
 
@@ -75,9 +79,12 @@ def instant(value: object) -> datetime | None:
     return (value if value.tzinfo else value.replace(tzinfo=IST)).astimezone(UTC)
 
 
-def spot(item: Mapping[str, Any]) -> Spot:
-    """An index of Kite's REST answer."""
-    ohlc = item.get("ohlc") or {}
-    levels = (item.get("last_price"), *(ohlc.get(name) for name in ("open", "high", "low", "close")))
-    last, opening, high, low, close = (float(level) if level else None for level in levels)
-    return Spot(last, opening, high, low, close, instant(item.get("timestamp")))
+def spot(item: Mapping[str, Any]) -> Spot | None:
+    """An index of Kite's REST answer; None without a price, and for an item that is no quote."""
+    try:
+        ohlc = item.get("ohlc") or {}
+        levels = (item.get("last_price"), *(ohlc.get(name) for name in ("open", "high", "low", "close")))
+        last, opening, high, low, close = (float(level) if level else None for level in levels)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return Spot(last, opening, high, low, close, instant(item.get("timestamp"))) if last else None

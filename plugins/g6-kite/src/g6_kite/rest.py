@@ -9,11 +9,11 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import polars as pl
 import requests
@@ -23,6 +23,7 @@ from kiteconnect.exceptions import KiteException
 from g6_kite.failures import MALFORMED, Failure, failure, malformed, no_session
 from g6_kite.limiter import Kind, Limiter
 from g6_kite.redact import guard
+from g6_kite.session import Sessions
 from g6_kite.settings import KiteSettings
 from g6core import IST, AuthExpired, Unavailable
 
@@ -52,19 +53,8 @@ CANDLES: dict[str, Any] = {
 """What `Rest.candles` gives; ts is a candle's start."""
 
 
-class Token(Protocol):
-    @property
-    def api_key(self) -> str: ...
-    @property
-    def access_token(self) -> str: ...
-
-
-class Sessions(Protocol):
-    def current(self) -> Token | None: ...
-
-
-class Clock(Protocol):
-    def now(self) -> datetime: ...
+_LIMITERS: WeakValueDictionary[tuple[str | None, str | None], Limiter] = WeakValueDictionary()
+"""Kite counts the calls of an app, not those of whoever makes them."""
 
 
 class Rest:
@@ -79,21 +69,21 @@ class Rest:
         self,
         settings: KiteSettings,
         sessions: Sessions,
-        clock: Clock,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._settings, self._sessions, self._clock = settings, sessions, clock
+        self._settings, self._sessions = settings, sessions
         self._monotonic, self._sleep = monotonic, sleep
         self._client = KiteConnect(settings.api_key, root=settings.address, timeout=settings.timeout.total_seconds())
         self._client.reqsession.trust_env = not _on_this_machine(self._client.root)
         self._client.reqsession.hooks["response"].append(self._saw)
-        self._limiter = limiter(settings, monotonic, sleep)
+        app = settings.api_key, settings.address
+        self._limiter = _LIMITERS.get(app) or limiter(settings, monotonic, sleep)
+        if monotonic is time.monotonic:
+            _LIMITERS[app] = self._limiter
         self._last = threading.local()
         self._refused: tuple[str, float] | None = None
-        self.skew: timedelta | None = None
-        """How far Kite's clock is ahead of ours, by the last answer; it tells whole seconds."""
         guard()
 
     def quote(self, keys: Sequence[str], *, within: float = PATIENCE) -> Mapping[str, Mapping[str, Any]]:
@@ -208,10 +198,6 @@ class Rest:
     def _saw(self, answer: requests.Response, *args: Any, **kwargs: Any) -> None:
         """Keep of an answer what the client does not hand on."""
         self._last.status = answer.status_code
-        try:
-            self.skew = parsedate_to_datetime(answer.headers["Date"]) - self._clock.now()
-        except (KeyError, ValueError, TypeError):
-            self.skew = None
 
 
 def limiter(

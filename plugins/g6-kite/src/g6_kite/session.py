@@ -13,24 +13,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from g6core import IST, ConfigError, Unavailable, hide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from g6_kite.settings import KiteSettings
-    from g6core import Context, Finding
+    from g6core import Clock
 
 ENDS_AT = time(6)
 """IST. Kite ends every session at this time (Kite Connect 3 documentation, "User": regulatory)."""
 ENVIRONMENT = "environment"
 _FORMAT = 1
-
-
-class Clock(Protocol):
-    def now(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
@@ -128,8 +122,11 @@ class Sessions:
         _refuse_wide(path, found.st_mode)
         seen = (found.st_mtime_ns, found.st_size, found.st_ino)
         if seen != self._seen:
-            self._kept = _read(path, self.api_key)
-            self._seen = seen
+            try:
+                self._kept, self._seen = _read(path, self.api_key), seen
+            except OSError:
+                # Perhaps readable the next time.
+                return None
         return self._kept
 
     def save(self, token: Token) -> Token:
@@ -230,7 +227,7 @@ def _read(path: Path, api_key: str) -> Token | None:
         hide(content["access_token"])
         since, until = (_instant(content[name]) for name in ("since", "until"))
         return Token(api_key, content["access_token"], content["user"], since, until, str(path))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -240,10 +237,3 @@ def _instant(text: str | None) -> datetime | None:
     if moment and moment.tzinfo is None:
         raise ValueError(text)
     return moment
-
-
-def findings(settings: KiteSettings, context: Context) -> Iterator[Finding]:
-    """What `g6 doctor` says about Kite; see `checks`, which brings the network along and is imported late."""
-    from g6_kite import checks
-
-    return checks.findings(settings, context)

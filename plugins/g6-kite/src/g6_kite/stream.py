@@ -9,67 +9,35 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from g6_kite import reactor
-from g6_kite.ticker import Ticker
+from g6_kite.connection import Connection
 
 log = logging.getLogger("g6.kite")
 
 SOCKETS, PER_SOCKET = 3, 3000
 """What Kite allows an app."""
 
-CHUNK = 1000
-"""Tokens in one message to the server."""
-
 LOOK = 0.5
 """Seconds between two looks of the watchdog."""
+
+RAREST = 600.0
+"""Seconds at most between attempts to get quotes by connecting anew, while none come."""
 
 
 @dataclass
 class Health:
-    """How the stream does. refused: the server does not take the session; why: what happened last to a socket."""
+    """How the stream does. refused: the server does not take the session; ups, losses: how often a socket came up, was
+    lost; why: what happened to a socket last, in the client's words."""
 
     connected: int = 0
     refused: bool = False
+    ups: int = 0
     losses: int = 0
-    silences: int = 0
     why: str = ""
-
-
-@dataclass
-class _Socket:
-    """One connection. tokens: what should be subscribed; heard, fed: when the last byte, the last quotes came.
-    asked: when all were asked for again."""
-
-    number: int
-    ticker: Ticker
-    tokens: set[int] = field(default_factory=set)
-    up: bool = False
-    heard: float = 0.0
-    fed: float = 0.0
-    asked: float = -math.inf
-
-    def reconcile(self) -> None:
-        """Subscribe and unsubscribe until the server has what is wanted; when it is down, on the next connection."""
-        known: dict[int, str] = self.ticker.subscribed_tokens
-        gone = [token for token in known if token not in self.tokens]
-        if not self.up or not self.ticker.is_connected():
-            for token in gone:
-                del known[token]
-            return
-        if gone:
-            self.ticker.unsubscribe(gone)
-        self.ask([token for token in self.tokens if token not in known])
-
-    def ask(self, tokens: Sequence[int]) -> None:
-        """Subscribe in full mode; the server answers with the present state of each."""
-        for start in range(0, len(tokens), CHUNK):
-            chunk = list(tokens[start : start + CHUNK])
-            self.ticker.subscribe(chunk)
-            self.ticker.set_mode(Ticker.MODE_FULL, chunk)
 
 
 class Stream:
@@ -77,8 +45,8 @@ class Stream:
 
     receive(frame, received, socket): called with each binary message of quotes; received in microseconds since 1970,
     UTC, from `now`. lost(socket): the connection is gone, so what it said is no longer known to hold. Both are called
-    in the loop's thread and must neither raise nor wait. silence: seconds without a byte, quiet: seconds without quotes
-    while they are expected, after which a socket is connected anew.
+    in the loop's thread and must neither raise nor wait. silence: seconds without a byte after which a socket is
+    connected anew; quiet: the same without any quotes on any socket, while they are expected.
     """
 
     def __init__(
@@ -93,12 +61,12 @@ class Stream:
     ) -> None:
         self.health = Health()
         self._root, self._receive, self._lost, self._now = root, receive, lost, now
-        self._silence, self._quiet = silence, quiet
-        self._sockets: list[_Socket] = []
+        self._silence, self._quiet, self._patience = silence, quiet, quiet
+        self._sockets: list[Connection] = []
         self._wanted: list[int] = []
         self._session: tuple[str, str] | None = None
         self._watchdog: Any = None
-        self._expected = -math.inf
+        self._fed, self._expected = 0, -math.inf
 
     def connect(self, api_key: str, access_token: str) -> None:
         """Connect with this session, in place of any before."""
@@ -113,21 +81,26 @@ class Stream:
             reactor.call(self._spread)
         return beyond
 
-    def ask_again(self, number: int) -> None:
-        """A frame of this socket could not be used; in the loop's thread. Now and then: one is seldom alone."""
-        socket = next((s for s in self._sockets if s.number == number), None)
-        if socket and socket.up and time.monotonic() - socket.asked > self._silence:
-            socket.asked = time.monotonic()
-            self._later(0, lambda: socket.ask(sorted(socket.tokens)) if socket.ticker.is_connected() else None)
+    def check(self) -> None:
+        """Quotes are wanted now: whatever has fallen silent is given up before anybody reads what it said.
 
-    def expect(self) -> None:
-        """Quotes are wanted now; without this nobody wonders that none come, as after the close."""
+        Without this nobody wonders that no quotes come, as after the close.
+        """
         self._expected = time.monotonic()
+        if self._session:
+            reactor.call(self._look)
 
     def remind(self, tokens: Iterable[int]) -> None:
         """Ask again for tokens that should have been answered."""
+        wanted = set(tokens)
         if self._session:
-            reactor.call(self._remind, set(tokens))
+            reactor.call(self._remind, wanted)
+
+    def ask_again(self, number: int) -> None:
+        """A frame of this socket could not be used, so all of its tokens are asked for anew; in the loop's thread."""
+        for socket in self._sockets:
+            if socket.number == number:
+                socket.ask_again(self._silence)
 
     def stranded(self) -> list[int]:
         """The wanted tokens whose socket is down; most often none."""
@@ -139,24 +112,23 @@ class Stream:
         if self._session:
             reactor.call(self._end)
 
+    def _remind(self, wanted: set[int]) -> None:
+        for socket in self._sockets:
+            socket.ask(sorted(socket.tokens & wanted))
+
     def _connect(self, session: tuple[str, str]) -> None:
         self._end()
-        self._session, self.health.refused = session, False
+        self._session, self.health.refused, self._fed = session, False, self._now()
+        self._watch()
         self._spread()
-        self._watchdog = self._later(LOOK, self._watch)
 
     def _end(self) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
         sockets, self._sockets, self._session, self._watchdog = self._sockets, [], None, None
         for socket in sockets:
-            self._dismiss(socket)
-
-    def _dismiss(self, socket: _Socket) -> None:
-        # From here on its callbacks find it among the strangers.
-        socket.ticker.on_open = socket.ticker.on_message = socket.ticker.on_close = None
-        socket.ticker.end()
-        self._down(socket)
+            socket.dismiss()
+            self._down(socket)
 
     def _spread(self) -> None:
         """Tokens stay where they are; new ones go where there is room, and a socket is opened when there is none."""
@@ -174,68 +146,65 @@ class Stream:
         for socket in self._sockets:
             socket.reconcile()
 
-    def _open(self) -> _Socket:
+    def _open(self) -> Connection:
         assert self._session is not None
-        socket = _Socket(len(self._sockets), Ticker(*self._session, self._root))
-        ticker = socket.ticker
-        ticker.on_open = lambda _: self._up(socket)
-        ticker.on_message = lambda _, payload, binary: self._message(socket, payload, binary)
-        ticker.on_close = lambda _, code, reason: self._closed(socket, code, reason)
-        ticker.on_error = lambda _, code, reason: self._error(socket, code, reason)
+        socket = Connection(len(self._sockets), *self._session, self._root)
         self._sockets.append(socket)
-        ticker.connect()
+        socket.connect(self._up, self._message, self._closed)
         return socket
 
-    def _up(self, socket: _Socket) -> None:
-        socket.up, socket.heard, socket.fed = True, time.monotonic(), time.monotonic()
+    def _up(self, socket: Connection) -> None:
+        socket.up, socket.heard = True, self._now()
         self.health.connected += 1
+        self.health.ups += 1
         log.log(logging.WARNING if self.health.losses else logging.INFO, "kite: stream %d is up", socket.number)
         socket.reconcile()
 
-    def _message(self, socket: _Socket, payload: bytes, binary: bool) -> None:
-        socket.heard = time.monotonic()
+    def _message(self, socket: Connection, payload: bytes, binary: bool) -> None:
+        socket.heard = self._now()
         if binary and len(payload) > 1:
-            socket.fed = socket.heard
-            self._receive(payload, self._now(), socket.number)
+            self._fed, self._patience = socket.heard, self._quiet
+            self._receive(payload, socket.heard, socket.number)
 
-    def _closed(self, socket: _Socket, code: int, reason: str | None) -> None:
-        self.health.why = f"{code} {reason or ''}".strip()
-        if reason and "403" in reason:
+    def _closed(self, socket: Connection, code: int, reason: str) -> None:
+        self.health.why = f"{reason} ({code})" if reason else f"code {code}"
+        if "403" in reason:
             self.health.refused = True
             log.warning("kite: the server does not accept the session for the stream (403)")
             socket.ticker.stop_retry()
         elif socket.up:
             self.health.losses += 1
-            log.warning("kite: stream %d was lost (%s); connecting anew", socket.number, code)
+            log.warning("kite: stream %d was lost: %s; connecting anew", socket.number, self.health.why)
         self._down(socket)
 
-    def _down(self, socket: _Socket) -> None:
+    def _down(self, socket: Connection) -> None:
         if socket.up:
             socket.up = False
             self.health.connected -= 1
             self._lost(socket.number)
 
-    def _error(self, socket: _Socket, code: int, reason: object) -> None:
-        if code == 0:
-            # A message of the server in words; the connection stands.
-            log.warning("kite: stream %d says: %s", socket.number, reason)
-
-    def _remind(self, tokens: set[int]) -> None:
-        for socket in self._sockets:
-            if socket.up and socket.ticker.is_connected():
-                socket.ask(sorted(socket.tokens & tokens))
-
     def _watch(self) -> None:
-        self._watchdog = self._later(LOOK, self._watch)
-        now = time.monotonic()
-        expected = now - self._expected < self._quiet
-        for socket in self._sockets:
-            silent, unfed = now - socket.heard, now - socket.fed
-            if socket.up and (silent > self._silence or (expected and socket.tokens and unfed > self._quiet)):
-                self.health.silences += 1
-                what = f"sent nothing for {silent:.1f} s" if silent > self._silence else f"no quotes for {unfed:.0f} s"
-                log.warning("kite: stream %d: %s; connecting anew", socket.number, what)
-                socket.ticker.abort()
+        self._watchdog = reactor.loop().callLater(LOOK, self._watch)
+        self._look()
 
-    def _later(self, seconds: float, do: Callable[[], None]) -> Any:
-        return reactor.loop().callLater(seconds, do)
+    def _look(self) -> None:
+        """By the machine's time, which goes on while the machine sleeps."""
+        now = self._now()
+        for socket in self._sockets:
+            silent = (now - socket.heard) / 1e6
+            if socket.up and silent > self._silence:
+                self._give_up(socket, f"nothing came for {silent:.1f} s")
+        unfed = (now - self._fed) / 1e6
+        if time.monotonic() - self._expected < self._quiet and unfed > self._patience and self._wanted:
+            # A market that stands still would look like that as well, so it is tried ever more rarely.
+            self._fed, self._patience = now, min(2 * self._patience, RAREST)
+            for socket in self._sockets:
+                self._give_up(socket, f"no quotes for {unfed:.0f} s")
+
+    def _give_up(self, socket: Connection, why: str) -> None:
+        if socket.up:
+            self.health.losses += 1
+            self.health.why = why
+            log.warning("kite: stream %d: %s; connecting anew", socket.number, why)
+            self._down(socket)
+            socket.ticker.abort()

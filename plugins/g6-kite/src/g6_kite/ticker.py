@@ -18,7 +18,8 @@ HANDSHAKE = 5
 """Seconds that a connection may take to come about."""
 
 # What it says of a connection that ends is told by `stream`, once and in words.
-logging.getLogger("kiteconnect.ticker").addFilter(lambda record: not str(record.msg).startswith("Connection "))
+_TOLD = ("Connection ", "Retrying ")
+logging.getLogger("kiteconnect.ticker").addFilter(lambda record: not str(record.msg).startswith(_TOLD))
 
 _END = b"-----END CERTIFICATE-----\n"
 
@@ -32,6 +33,7 @@ class Ticker(KiteTicker):  # type: ignore[misc]
 
     def __init__(self, api_key: str, access_token: str, root: str) -> None:
         super().__init__(api_key, access_token, root=root, reconnect_max_delay=LONGEST_PAUSE, connect_timeout=HANDSHAKE)
+        self.connector: Any = None
 
     def connect(self, *args: Any, **kwargs: Any) -> None:
         self._create_connection(self.socket_url, useragent=self._user_agent(), headers={"X-Kite-Version": "3"})
@@ -47,6 +49,8 @@ class Ticker(KiteTicker):  # type: ignore[misc]
 
     def end(self) -> None:
         """Close for good."""
+        if self.connector is None:
+            return
         self.stop_retry()
         if self.is_connected():
             self._close(1000, "")
