@@ -101,7 +101,7 @@ class Rig:
     def __post_init__(self) -> None:
         named = {"api_key": "demo", "api_secret": "demo", "address": self.server.address, "mode": self.mode}
         place = self.place / "sessions"
-        quick = {"timeout": timedelta(seconds=1), "retries": 1}
+        quick = {"timeout": timedelta(seconds=1), "retries": 0, "silence": timedelta(seconds=1.5)}
         self.kite = Kite(KiteSettings(**named, session_dir=place, **(quick | self.settings)))
         self.sessions = Sessions(self.kite.settings, SystemClock())
         self.log_in()

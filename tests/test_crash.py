@@ -21,7 +21,8 @@ from g6core import days
 from g6core.exchange import IST
 from tests.launch import Launcher, Started
 
-KILLS, RECORDERS = 100, 5
+KILLS, RECORDERS = int(os.environ.get("G6_KILLS", "40")), 5
+"""G6_KILLS=100 and more for a long run."""
 SETTINGS = """
 plugins = ["market", "csv"]
 interval = "40ms"

@@ -62,7 +62,7 @@ def test_every_quote_on_disk_is_what_the_simulator_sent(
         assert len(list((tmp_path / "data").rglob("*.csv"))) > 10
 
 
-LIVES, SECONDS_ALIVE = int(os.environ.get("G6_KITE_LIVES", "3")), (0.2, 2.0)
+LIVES, SECONDS_ALIVE = int(os.environ.get("G6_KITE_LIVES", "2")), (0.2, 2.0)
 """How often a streaming recorder is killed, and how long after its first cycle; with G6_KITE_LIVES=48 it takes some ten
 minutes, and then lives are 5 to 20 s."""
 
@@ -102,7 +102,7 @@ def test_frames_that_are_not_as_they_should_be_put_no_wrong_number_on_the_board(
         rig.until_known(20.0)
         for name in FRAMES:
             server.faults.add(parse(name))
-            looks = rig.watch(0.8)
+            looks = rig.watch(0.5)
             assert all(look.known == 1.0 for look in looks), (name, looks)
             server.faults.clear()
         rig.watch(0.5)
@@ -113,7 +113,7 @@ def test_a_silent_stream_is_connected_anew(tmp_path: Path) -> None:
         rig.until_known(20.0)
         server.faults.add(parse("silent:old=1"))
         first = server.sent.messages()[-1].at
-        looks = rig.watch(6.0)
+        looks = rig.watch(4.0)
         assert all(look.known == 1.0 for look in looks)
         after = next(m.at for m in server.sent.messages() if m.at > first + 500_000 and not m.faults)
         assert (after - first) / 1e6 < 15.0
@@ -124,7 +124,7 @@ def test_while_the_stream_says_nothing_quotes_come_by_request(tmp_path: Path) ->
         rig.until_known(20.0)
         assert not server.answers
         server.faults.add(parse("silent"))
-        rig.watch(4.0)
+        rig.watch(2.5)
         assert server.answers
         rig.until_known(20.0)
         server.faults.clear()
@@ -146,7 +146,7 @@ def test_requests_that_fail_cost_nothing_that_the_stream_has(tmp_path: Path, fau
     """One contract that never trades and has no quote is asked for by request."""
     with serving(ticks=10.0) as server, Rig(server, tmp_path, unquoted=1) as rig:
         server.faults.add(parse(fault))
-        looks = rig.watch(6.0)
+        looks = rig.watch(3.0)
         assert {look.problem for look in looks} == {""} and looks[-1].known == 1.0
 
 

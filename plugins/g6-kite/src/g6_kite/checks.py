@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from g6_kite.instruments import EXCHANGES as INDICES
 from g6_kite.login import KiteLogin, asked, why_not
 from g6_kite.session import Sessions, Token, wide_mode
-from g6_kite.settings import KiteSettings
+from g6_kite.settings import INDICES, KiteSettings
 from g6core import IST, AuthExpired, ConfigError, Context, Finding, Unavailable
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from g6core import Duration, Public
 
+INDICES = ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "SENSEX", "BANKEX")
+
 
 class KiteSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
