@@ -10,7 +10,8 @@ from g6_greeks.chain import Book, parity_broken, read_book, shares
 from g6_greeks.columns import Chain, chain_of, columns, floats, words
 from g6_greeks.prices import before
 from g6_greeks.settings import QualitySettings
-from g6core import Analytic, Snapshot
+from g6_greeks.warm import NOBODY, NONE, NOWHERE, prepared
+from g6core import Analytic, Context, Snapshot
 
 FLAGS = ("no_quote", "stale", "one_sided", "crossed", "below_intrinsic", "parity")
 
@@ -27,6 +28,11 @@ class Quality(Analytic):
     def __init__(self, settings: QualitySettings) -> None:
         self.max_age = settings.max_age
         self.parity_ticks = settings.parity_ticks
+
+    def open(self, context: Context) -> None:
+        book = read_book(NONE, NONE, NONE)
+        prepared("quality", lambda: parity_broken(NOWHERE, NONE, book, NONE, NONE, NONE))
+        prepared("coverage", lambda: shares(NOWHERE, NOBODY, NOBODY, 0))
 
     def compute(self, snapshot: Snapshot) -> Snapshot:
         options, expiries = snapshot.options, snapshot.expiries

@@ -33,6 +33,37 @@ def add_up(rows: Indices, call: Bools, amount: Floats, sums: Floats) -> None:
 
 
 @compiled
+def off_parity(
+    rows: Indices,
+    strike: Floats,
+    mid: Floats,
+    half_spread: Floats,
+    forward: Floats,
+    discount: Floats,
+    slack: Floats,
+    broken: Bools,
+) -> None:
+    """Mark in `broken` the two options of each strike that `parity_broken` is about."""
+    for i in range(rows.size - 1):
+        row = rows[i]
+        if rows[i + 1] == row and strike[i + 1] == strike[i]:
+            gap = mid[i] - mid[i + 1] - discount[row] * (forward[row] - strike[i])
+            if abs(gap) > half_spread[i] + half_spread[i + 1] + slack[i]:
+                broken[i] = broken[i + 1] = True
+
+
+@compiled
+def count_quotes(rows: Indices, quoted: Bools, flagged: Bools, counts: Floats) -> None:
+    """Add to `counts`, (3, expiries): contracts, those with a quote, and those with one and without a flag."""
+    for i in range(rows.size):
+        counts[0, rows[i]] += 1
+        if quoted[i]:
+            counts[1, rows[i]] += 1
+            if not flagged[i]:
+                counts[2, rows[i]] += 1
+
+
+@compiled
 def least_pain(rows: Indices, strike: Floats, oi: Floats, sums: Floats, pain: Floats) -> None:
     """Fill `pain`, (expiries,) of NaN, with the strike at which the open interest up to it reaches that of all puts."""
     row, up_to = -1, 0.0

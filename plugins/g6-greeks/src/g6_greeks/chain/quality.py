@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from g6_greeks.arrays import Bools, Floats, Indices
+from g6_greeks.arrays import Bools, Floats, Indices, read_only
+from g6_greeks.chain import loops
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,8 @@ def parity_broken(rows: Indices, strike: Floats, book: Book, forward: Floats, di
     Mids only: a last price is from its own moment, and off parity without being wrong. forward, discount: per expiry,
     rupees and a fraction. slack: per option, rupees.
     """
-    call = np.flatnonzero((rows[1:] == rows[:-1]) & (strike[1:] == strike[:-1]))
-    expiry = rows[call]
-    gap = book.mid[call] - book.mid[call + 1] - discount[expiry] * (forward[expiry] - strike[call])
-    off = call[np.abs(gap) > book.half_spread[call] + book.half_spread[call + 1] + slack[call]]
     broken = np.zeros(rows.size, dtype=np.bool_)
-    broken[off] = broken[off + 1] = True
+    loops.off_parity(*read_only(rows, strike, book.mid, book.half_spread, forward, discount, slack), broken)
     return broken
 
 
@@ -52,10 +49,8 @@ def shares(rows: Indices, quoted: Bools, flagged: Bools, expiries: int) -> tuple
 
     Fractions from 0 to 1, NaN where there is nothing to count.
     """
-    contracts, with_quote, sound = (
-        np.bincount(rows[chosen], minlength=expiries).astype(np.float64)
-        for chosen in (slice(None), quoted, quoted & ~flagged)
-    )
+    contracts, with_quote, sound = counts = np.zeros((3, expiries))
+    loops.count_quotes(*read_only(rows, quoted, flagged), counts)
     coverage, quality = np.full((2, expiries), np.nan)
     np.divide(with_quote, contracts, out=coverage, where=contracts > 0)
     np.divide(sound, with_quote, out=quality, where=with_quote > 0)
