@@ -122,7 +122,7 @@ def _from_browser(name: str, chosen: Login, no_browser: bool) -> tuple[str, str 
         click.echo(e.render() + "\n", err=True)
         return _pasted(name, chosen, address, state)
     with waiting:
-        told = "Log in with the browser; if none opens, open this in one of this machine:"
+        told = "Log in with the browser. If none opens by itself, open one on this machine and go to:"
         click.echo(f"{told}\n\n  {address}\n", err=True)
         webbrowser.open(address)
         return waiting.wait(PATIENCE), state

@@ -52,6 +52,10 @@ class Feed:
         # Quotes arrive between cycles too, and a session ends whether there is one or not.
         self._clock = context.wall_clock or context.clock
         self._interval = context.interval
+        # A cycle that is still asking when the next one is due would cost that one too.
+        self._within = PATIENCE
+        if context.interval:
+            self._within = min(PATIENCE, max(BRIEFLY, 0.6 * context.interval.total_seconds()))
         self._sessions = Sessions(settings, self._clock)
         _ = self._sessions.api_key  # without one nothing can ever come
         self._rest = Rest(settings, self._sessions)
@@ -118,20 +122,26 @@ class Feed:
     def _begin(self, keys: Sequence[str], some: bool) -> None:
         """Begin a pass of requests with these. some: others are known, so it is no failure of the whole cycle."""
         with self._bearing(some):
-            self._polling.begin(keys)
+            self._polling.begin(keys, self._within)
         if self._live:
             unknown = [key for key in keys if self._polling.item(key) is None]
             self._absent |= dict.fromkeys(unknown, time.monotonic() + ABSENT)
 
     def _request(
-        self, asked: _Asked, rows: npt.NDArray[np.intp], table: Table, *, some: bool = False, within: float = PATIENCE
+        self,
+        asked: _Asked,
+        rows: npt.NDArray[np.intp],
+        table: Table,
+        *,
+        some: bool = False,
+        within: float | None = None,
     ) -> None:
         """Ask Kite for these rows. some: others are known, as for `_begin`. within: seconds."""
         if not rows.size:
             return
         keys = [asked.keys[row] for row in rows]
         with self._bearing(some):
-            self._polling.ask(keys, within)
+            self._polling.ask(keys, within or self._within)
         for place, item, received in self._polling.known(keys):
             table.put_item(int(rows[place]), item, received)
 

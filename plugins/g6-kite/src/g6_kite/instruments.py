@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from g6_kite.listcache import ListCache
-from g6core import CONTRACTS, AuthExpired, Context, DataError, G6Error, trading_date
+from g6core import CONTRACTS, AuthExpired, ConfigError, Context, DataError, G6Error, trading_date
 
 if TYPE_CHECKING:
     from g6_kite.settings import KiteSettings
@@ -184,7 +184,7 @@ class Instruments:
         """As its exchange lists it; as usual when that cannot be told."""
         try:
             listed = self._list(usual.exchange)
-        except AuthExpired:
+        except (AuthExpired, ConfigError):
             raise
         except G6Error as e:
             log.warning("kite: %s; the usual token of %s is used", e.message, usual.key)

@@ -65,6 +65,7 @@ class KiteLogin(Login):
         return Session(True, user, token.since, token.until, token.source)
 
     def logout(self) -> bool:
+        self._refuse_environment()
         token = self._sessions.current()
         self._sessions.forget()
         if token is None:
@@ -125,7 +126,7 @@ class KiteLogin(Login):
             raise ConfigError(
                 "the session comes from the environment, which goes before a login",
                 where="G6_PROVIDERS__KITE__ACCESS_TOKEN",
-                hint="take the variable away and log in again",
+                hint="take the variable away first",
             )
 
 
@@ -164,8 +165,19 @@ def _problem(e: Exception, hint: str) -> G6Error:
     if found.error is None:
         return Unavailable(f"Kite does not answer as it should: {found.reason}", hint="try again in a moment")
     if isinstance(found.error, AuthExpired | Refused):
-        return AuthExpired(f"Kite refuses: {e}", code="login-refused", hint=hint)
+        return AuthExpired(f"Kite refuses: {e}", code="login-refused", hint=_WRONG.get(_wrong(str(e)), hint))
     return found.error
+
+
+_WRONG = {
+    "checksum": "the API secret is not that of this key: look at G6_PROVIDERS__KITE__API_SECRET",
+    "api_key": "look at `api_key` in [providers.kite], and at the app's page at developers.kite.trade",
+}
+"""What to do when Kite says that one of these is invalid."""
+
+
+def _wrong(said: str) -> str:
+    return next((word for word in _WRONG if f"Invalid `{word}`" in said), "")
 
 
 def _read_answer(answer: str, state: str | None) -> tuple[str, str]:

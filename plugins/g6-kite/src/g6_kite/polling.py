@@ -26,11 +26,14 @@ class Polling:
         self._asked: set[str] = set()
         self._found: dict[str, tuple[Item, int]] = {}
 
-    def begin(self, first: Sequence[str]) -> None:
-        """Raises what the call raises; the pass has begun all the same."""
+    def begin(self, first: Sequence[str], within: float = PATIENCE) -> None:
+        """within: seconds that a call may take, with all its attempts.
+
+        Raises what the call raises; the pass has begun all the same.
+        """
         self._asked, self._found = set(), {}
         room = -len(first) % self._batch
-        self._call([*first, *self._before[:room]])
+        self._call([*first, *self._before[:room]], within)
 
     def ask(self, keys: Sequence[str], within: float = PATIENCE) -> None:
         """Ask for those of the keys that this pass has not asked for."""
@@ -48,7 +51,7 @@ class Polling:
             if found is not None:
                 yield place, *found
 
-    def _call(self, keys: Sequence[str], within: float = PATIENCE) -> None:
+    def _call(self, keys: Sequence[str], within: float) -> None:
         for start in range(0, len(keys), self._batch):
             chunk = keys[start : start + self._batch]
             items, received = self._quote(chunk, within=within), self._now()

@@ -20,7 +20,7 @@ import requests
 from kiteconnect import KiteConnect
 from kiteconnect.exceptions import KiteException
 
-from g6_kite.failures import MALFORMED, Failure, failure, malformed, no_session
+from g6_kite.failures import LOGIN, MALFORMED, Failure, failure, malformed, no_session
 from g6_kite.limiter import Kind, Limiter
 from g6_kite.redact import guard
 from g6_kite.session import Sessions
@@ -83,7 +83,7 @@ class Rest:
         if monotonic is time.monotonic:
             _LIMITERS[app] = self._limiter
         self._last = threading.local()
-        self._refused: tuple[str, float] | None = None
+        self._refused: tuple[str, float, str] | None = None
         guard()
 
     def quote(self, keys: Sequence[str], *, within: float = PATIENCE) -> Mapping[str, Mapping[str, Any]]:
@@ -169,7 +169,7 @@ class Rest:
         except (KiteException, requests.RequestException, *MALFORMED) as e:
             found = failure(e, self._last.status, where)
         if isinstance(found.error, AuthExpired):
-            self._refused = (self._client.access_token, self._monotonic())
+            self._refused = (self._client.access_token, self._monotonic(), found.error.message)
         return found
 
     def _pause(self, kind: Kind, attempt: int, last: Failure, until: float) -> bool:
@@ -190,7 +190,8 @@ class Rest:
         if token is None:
             raise no_session("there is no session of today")
         if self._refused and self._refused[0] == token.access_token and self._monotonic() - self._refused[1] < AGAIN:
-            raise no_session("it ended the session")
+            # The same words as Kite's: it is the same trouble still.
+            raise AuthExpired(self._refused[2], hint=LOGIN)
         if token.access_token != self._client.access_token or token.api_key != self._client.api_key:
             self._client.api_key = token.api_key
             self._client.set_access_token(token.access_token)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from g6core import Duration, Public
 
@@ -48,3 +49,10 @@ class KiteSettings(BaseModel):
         timedelta(seconds=3),
         description="a stream silent for so long is connected anew; Kite sends each second",
     )
+
+    @field_validator("address")
+    @classmethod
+    def _whole(cls, address: str | None) -> str | None:
+        if address is not None and not re.fullmatch(r"https?://[^/\s?#]+/?", address):
+            raise ValueError(f"{address!r} is no address like http://127.0.0.1:8900; leave it out for Zerodha's own")
+        return address

@@ -65,6 +65,7 @@ class Stream:
         self._sockets: list[Connection] = []
         self._wanted: list[int] = []
         self._session: tuple[str, str] | None = None
+        self._told: tuple[str, str] | None = None
         self._watchdog: Any = None
         self._fed, self._expected = 0, -math.inf
 
@@ -170,7 +171,9 @@ class Stream:
         self.health.why = f"{reason} ({code})" if reason else f"code {code}"
         if "403" in reason:
             self.health.refused = True
-            log.warning("kite: the server does not accept the session for the stream (403)")
+            if self._session != self._told:
+                log.warning("kite: the server does not accept the session for the stream (403)")
+            self._told = self._session
             socket.ticker.stop_retry()
         elif socket.up:
             self.health.losses += 1
