@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from g6_kite.checks import rate_budget
 from g6_kite.instruments import Instruments, Listed
 from g6_kite.live import Live
 from g6_kite.polling import Polling
-from g6_kite.quotes import Table, spot
+from g6_kite.quotes import Table, micros, spot
 from g6_kite.rest import PATIENCE, Rest
 from g6_kite.session import Sessions
 from g6_kite.settings import KiteSettings
@@ -188,8 +188,3 @@ class Feed:
             self._by_request = not live.up
             why = f"request while the stream is down: {live.why or 'it has not come up yet'}"
             log.warning("kite: quotes come by %s", why if self._by_request else "stream again")
-
-
-def micros(at: datetime) -> int:
-    """Microseconds since 1970."""
-    return round(at.timestamp() * 1e6)

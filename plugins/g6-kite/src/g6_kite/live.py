@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from g6_kite.board import Board
 from g6_kite.decode import FULL
+from g6_kite.quotes import micros
 from g6_kite.session import Sessions, Token
 from g6_kite.settings import KiteSettings
 from g6_kite.stream import PER_SOCKET, SOCKETS, Stream
@@ -40,7 +41,7 @@ class Live:
     """Used by the provider's thread; frames come in the stream's."""
 
     def __init__(self, settings: KiteSettings, sessions: Sessions, clock: Clock, data_dir: Path) -> None:
-        self._sessions, self._clock = sessions, clock
+        self._sessions = sessions
         self.board = Board()
         self.tape = TapeWriter(data_dir) if settings.tape else None
         self._stream = Stream(
@@ -49,7 +50,7 @@ class Live:
             self.board.dead,
             silence=settings.silence.total_seconds(),
             quiet=QUIET,
-            now=self._micros,
+            now=lambda: micros(clock.now()),
         )
         self._token: Token | None = None
         self._tried = self._reminded = -AGAIN
@@ -170,9 +171,6 @@ class Live:
         if taken.malformed:
             self.malformed += taken.malformed
             self._stream.ask_again(socket)
-
-    def _micros(self) -> int:
-        return round(self._clock.now().timestamp() * 1e6)
 
 
 def _known(number: float) -> float | None:

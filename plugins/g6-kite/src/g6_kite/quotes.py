@@ -59,12 +59,17 @@ def numbers(item: Mapping[str, Any]) -> dict[str, float]:
     for name, key in _TIMES.items():
         at = instant(item.get(key))
         if at is not None:
-            found[name] = round(at.timestamp() * 1e6)
+            found[name] = micros(at)
     depth = item.get("depth") or {}
     for price, quantity, side in _SIDES:
         best = (depth.get(side) or [{}])[0]
         found |= {name: float(best[key]) for name, key in ((price, "price"), (quantity, "quantity")) if key in best}
     return found
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970."""
+    return round(at.timestamp() * 1e6)
 
 
 def instant(value: object) -> datetime | None:
