@@ -22,6 +22,7 @@ _HOMES = {
     "Strategy": "components",
     "Analytic": "components",
     "Sink": "components",
+    "Archive": "components",
     "AlertRule": "components",
     "Clock": "components",
     "Context": "components",
@@ -40,6 +41,9 @@ _HOMES = {
     "Calendar": "exchange",
     "CONTRACTS": "snapshot",
     "QUOTES": "snapshot",
+    "EXPIRIES": "snapshot",
+    "LABELS": "snapshot",
+    "OPTIONS": "snapshot",
     "conform": "snapshot",
     "NoSettings": "specs",
     "Public": "specs",
@@ -59,13 +63,17 @@ _HOMES = {
 
 __all__ = [
     "CONTRACTS",
+    "EXPIRIES",
     "IST",
+    "LABELS",
+    "OPTIONS",
     "QUOTES",
     "Alert",
     "AlertRule",
     "AlertSpec",
     "Analytic",
     "AnalyticSpec",
+    "Archive",
     "AuthExpired",
     "Calendar",
     "Clock",
@@ -113,6 +121,7 @@ if TYPE_CHECKING:
         Alert,
         AlertRule,
         Analytic,
+        Archive,
         Clock,
         Context,
         CycleReport,
@@ -130,7 +139,7 @@ if TYPE_CHECKING:
     from g6core.hookspecs import hookimpl
     from g6core.login import Login, Session
     from g6core.redact import hide, redacted
-    from g6core.snapshot import CONTRACTS, QUOTES, Snapshot, conform
+    from g6core.snapshot import CONTRACTS, EXPIRIES, LABELS, OPTIONS, QUOTES, Snapshot, conform
     from g6core.specs import AlertSpec, AnalyticSpec, NoSettings, ProviderSpec, Public, SinkSpec, StrategySpec
 
 

@@ -7,7 +7,7 @@ strategies, analytics and alert rules run inline in the cycle. No component need
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -214,11 +214,22 @@ class Sink(Component, ABC):
     ack_delay: timedelta = timedelta(0)
     """How long after `write` the data is surely on disk there; the cursor waits for that long."""
 
+    shared: bool = False
+    """True when several processes may write there at the same time, as with a server. `g6 sinks fill` then works while
+    a recorder runs."""
+
     @abstractmethod
     def write(self, snapshots: Sequence[Snapshot]) -> None:
         """Store the snapshots, oldest first. Returns when they are safe.
 
         Unavailable (or anything else raised): asked again later with the same ones. Rejected: the batch is set aside.
+        """
+
+    def confirm(self) -> None:
+        """Called once `ack_delay` has passed since a write, before the cursor moves past it.
+
+        Unavailable when the store may have lost what it had accepted, after a restart of its server for instance: all
+        that was not confirmed is then written again. No other write happens meanwhile.
         """
 
     def place(self, data_dir: Path) -> str | None:
@@ -227,6 +238,25 @@ class Sink(Component, ABC):
 
     def write_alerts(self, alerts: Sequence[Alert]) -> None:
         """Store or send the alerts; the same rules. A sink without this does not want them."""
+
+
+class Archive(Sink):
+    """A sink that gives back what it stored, so that days which the journal no longer holds can be read from it.
+
+    Its methods are called between `open` and `close`, by one thread, while another process may be writing.
+    """
+
+    @abstractmethod
+    def days(self) -> Sequence[date]:
+        """The trading dates of which it has something, ascending."""
+
+    @abstractmethod
+    def read(self, day: date) -> Iterator[Snapshot]:
+        """The snapshots of a trading date by time, equal to those that were written."""
+
+    @abstractmethod
+    def at(self, index: str, ts: datetime) -> Snapshot | None:
+        """The newest snapshot of the index at or before the instant, of that trading date; None when there is none."""
 
 
 class AlertRule(Component, ABC):

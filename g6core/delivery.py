@@ -235,6 +235,7 @@ class SinkRunner:
         while unacknowledged and unacknowledged[0][0] <= time.monotonic():
             reached = unacknowledged.popleft()
         if reached:
+            self.sink.confirm()
             self._cursor.move(path, reached[1], reached[2])
             self._failures, self._careful = 0, False
 

@@ -229,3 +229,39 @@ def test_a_panic_of_polars_in_a_sink_is_a_failure_like_any_other(book: Journal, 
     append(book, runner, snapshots(1, strikes=3))
     assert drained(runner)
     assert len(sink.snapshots) == 1
+
+
+class Forgetful(MemorySink):
+    """Answers before it has stored, and loses what it holds when it restarts."""
+
+    ack_delay = timedelta(milliseconds=200)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.restarted = False
+        self.confirmed = 0
+
+    def restart(self) -> None:
+        self._snapshots.clear()
+        self.restarted = True
+
+    def confirm(self) -> None:
+        if self.restarted:
+            self.restarted = False
+            raise Unavailable("the server has restarted")
+        self.confirmed += 1
+
+
+def test_what_a_restarted_server_lost_before_it_was_confirmed_is_written_again(book: Journal, run: Run) -> None:
+    sink = Forgetful()
+    batch = snapshots(3, strikes=3)
+    append(book, None, batch)
+    runner = run(sink)
+    deadline = time.monotonic() + 20
+    while not sink.snapshots and time.monotonic() < deadline:
+        time.sleep(0.005)
+    sink.restart()
+    assert drained(runner)
+    assert [s.ts for s in sink.snapshots] == [s.ts for s in batch]
+    assert sink.confirmed
+    assert runner.pending() == 0

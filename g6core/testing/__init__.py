@@ -19,6 +19,8 @@ _HOMES = {
     "StrategyContract": "strategy_contract",
     "AnalyticContract": "analytic_contract",
     "SinkContract": "sink_contract",
+    "DeliveryContract": "delivery_contract",
+    "ArchiveContract": "archive_contract",
     "AlertRuleContract": "alert_contract",
 }
 
@@ -27,7 +29,9 @@ __all__ = sorted(_HOMES)
 if TYPE_CHECKING:
     from g6core.testing.alert_contract import AlertRuleContract
     from g6core.testing.analytic_contract import AnalyticContract
+    from g6core.testing.archive_contract import ArchiveContract
     from g6core.testing.clock import START, ManualClock
+    from g6core.testing.delivery_contract import DeliveryContract
     from g6core.testing.market import FakeMarket, snapshot, snapshots
     from g6core.testing.provider_contract import ProviderContract
     from g6core.testing.sink_contract import SinkContract

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from g6_csv.settings import Settings
 from g6_csv.sink import CsvSink
 
-from g6core.testing import SinkContract
+from g6core.testing import DeliveryContract, SinkContract
+from g6core.testing.delivery_contract import Spoil, Trouble
 
 
 class TestWideLayout(SinkContract):
@@ -33,10 +36,31 @@ class TestWideLayout(SinkContract):
         return lambda: list(read())
 
 
-class TestWideLayoutWithFewDescriptors(TestWideLayout):
+class TestDeliveryWithFewDescriptors(TestWideLayout, DeliveryContract):
+    """Files are opened anew all the time, so that a directory that goes away is noticed at once."""
+
     @pytest.fixture
     def build(self, tmp_path: Path) -> Callable[[], CsvSink]:
         return lambda: CsvSink(Settings(dir=tmp_path / "tree"), descriptors=3)
+
+    @pytest.fixture
+    def trouble(self, tmp_path: Path) -> Trouble:
+        tree, away = tmp_path / "tree", tmp_path / "away"
+
+        @contextmanager
+        def trouble(kind: str) -> Iterator[Spoil]:
+            if kind == "permanent":
+                yield lambda s: s.replace(options=s.options.with_columns(symbol=pl.lit("two\nlines")))
+                return
+            if tree.exists():
+                tree.rename(away)
+            tree.write_text("no directory")
+            yield lambda s: s
+            tree.unlink()
+            if away.exists():
+                away.rename(tree)
+
+        return trouble
 
 
 class TestWideLayoutWithExtraColumns(TestWideLayout):
