@@ -1,7 +1,7 @@
-"""The unit of a recomputation: one index on one recorded day, from recorded snapshots to the rows of a new day.
+"""The unit of a recomputation: a stretch of one index's recorded day, from its snapshots to the rows of a new day.
 
-Analytics may remember a day, so a unit has fresh ones and goes through its snapshots by time. What they are lent of
-earlier times is the recording itself.
+A unit has fresh analytics and goes through its snapshots by time. What they are lent of earlier times is the recording
+itself, as after a restart in the middle of the day. Where a day is cut does not depend on how many processes there are.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ FACTS = ("spot", "open", "high", "low", "close", "vix", "simulated")
 """The facts that the core gives; every other one is an analytic's."""
 BATCH = 16
 """Snapshots that are handed on at once."""
+STRETCH = 4 * BATCH
+"""Snapshots of a unit: so many that fresh analytics cost little, so few that one day keeps several processes busy."""
 
 Row = tuple[int, int, str, str, str, bytes, bytes]
 """seq, ts, index, source, facts, expiries, options: a snapshot as a day file holds it."""
@@ -44,11 +46,15 @@ Row = tuple[int, int, str, str, str, bytes, bytes]
 
 @dataclass(frozen=True)
 class Unit:
-    """upto: the last seq of the day that counts, since the day may still be recorded. snapshots: of this index."""
+    """upto: the last seq of the day that counts, since the day may still be recorded.
+
+    first: how many snapshots of the index go before it by time. snapshots: how many are its own.
+    """
 
     path: Path
     index: str
     upto: int
+    first: int
     snapshots: int
 
     @property
@@ -166,7 +172,11 @@ def _units(path: Path) -> list[Unit]:
     with reading(path) as db:
         upto = db.execute("SELECT coalesce(max(seq), 0) FROM snapshots").fetchone()[0]
         count = 'SELECT "index", count(*) FROM snapshots WHERE seq <= ? GROUP BY 1 ORDER BY 1'
-        return [Unit(path, index, upto, n) for index, n in db.execute(count, (upto,)).fetchall()]
+        return [
+            Unit(path, index, upto, first, min(STRETCH, n - first))
+            for index, n in db.execute(count, (upto,)).fetchall()
+            for first in range(0, n, STRETCH)
+        ]
 
 
 class Desk:
@@ -215,7 +225,7 @@ def _pages(unit: Unit) -> Iterator[list[tuple[int, Snapshot]]]:
         order = 'SELECT seq, "index" FROM snapshots WHERE seq <= ? ORDER BY ts, seq'
         found = db.execute(order, (unit.upto,)).fetchall()
         places = {seq: place for place, (seq, index) in enumerate(found, 1) if index == unit.index}
-        ours = list(places)
+        ours = list(places)[unit.first : unit.first + unit.snapshots]
         # Read page by page: one long read would keep a recorder from folding its log into the file.
         for start in range(0, len(ours), BATCH):
             page = ours[start : start + BATCH]

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -28,7 +29,7 @@ from g6core.journal import Journal
 from g6core.lock import DirectoryLock
 from g6core.recompute import Outcome, View, recompute
 from g6core.testing import START, snapshots
-from g6core.units import Desk, choose, recipe_of
+from g6core.units import STRETCH, Desk, choose, recipe_of
 
 Run = Callable[..., CompletedProcess[str]]
 Env = Callable[..., dict[str, str]]
@@ -162,6 +163,18 @@ def test_what_was_recorded_live_comes_out_byte_for_byte_however_many_processes(
     for was, now in zip(stored(tmp_path / "D"), stored(tmp_path / "changed"), strict=True):
         assert now.options.select("symbol", "last_price", "oi").equals(was.options.select("symbol", "last_price", "oi"))
         assert not now.options["iv"].equals(was.options["iv"])
+
+
+def test_where_a_day_is_cut_changes_no_number(tmp_path: Path) -> None:
+    record(tmp_path / "D", *snapshots(STRETCH + 30, strikes=5, spot=24_000.0))
+    configuration, registry = _load(None, "greeks", tmp_path / "D", ())
+    units, _ = choose(configuration.settings.data_dir, None, None, ())
+    assert [unit.snapshots for unit in units] == [STRETCH, 30]
+    whole = replace(units[0], snapshots=STRETCH + 30)
+    desk = Desk(recipe_of(configuration, registry))
+    in_pieces = [row for unit in units for batch in desk(unit) for row in batch.rows]
+    assert in_pieces == [row for batch in desk(whole) for row in batch.rows]
+    assert [row[0] for row in in_pieces] == list(range(1, STRETCH + 31))
 
 
 def test_analytics_are_fresh_for_each_day_and_see_the_recording_before_it(
