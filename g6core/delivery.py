@@ -12,16 +12,16 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from g6core.components import Clock, Context, Sink
-from g6core.cursor import Cursor
+from g6core.components import Alert, Clock, Context, Sink
+from g6core.days import Entry
 from g6core.errors import DataError, Rejected, Unavailable
 from g6core.faults import FAULTS, told
-from g6core.journal import Journal
 
 log = logging.getLogger("g6.delivery")
 BATCH = 64
@@ -41,7 +41,7 @@ class SinkState:
 
 
 @dataclass
-class _Place:
+class _Written:
     """How far this runner has written in one day, which may be ahead of what is ticked off."""
 
     path: Path
@@ -49,16 +49,29 @@ class _Place:
     alerts: int
 
 
-class SinkRunner:
-    """Delivers the journal to one sink."""
+class Place(Protocol):
+    """How far a reader got in each day; `cursor.Cursor` keeps it in the day itself."""
 
-    def __init__(self, name: str, sink: Sink, journal: Journal, context: Context, clock: Clock) -> None:
+    def place(self, path: Path) -> tuple[int, int]: ...
+    def end(self, path: Path) -> tuple[int, int]: ...
+    def snapshots(self, path: Path, after: int, limit: int) -> list[Entry]: ...
+    def alerts(self, path: Path, after: int, limit: int) -> list[tuple[int, Alert]]: ...
+    def move(self, path: Path, snapshots: int, alerts: int) -> None: ...
+    def set_aside(self, path: Path, kind: str, seq: int, at: datetime, reason: str) -> bool: ...
+    def close(self) -> None: ...
+
+
+class SinkRunner:
+    """Delivers recorded days to one sink. places: makes what knows how far it got, one for each thread that asks."""
+
+    def __init__(self, name: str, sink: Sink, places: Callable[[], Place], context: Context, clock: Clock) -> None:
         self.name = name
         self.sink = sink
         self.state = SinkState()
         self._context = context
         self._clock = clock
-        self._cursor = Cursor(name, journal.recent)
+        self._places = places
+        self._cursor = places()
         self._days: deque[Path] = deque()
         self._current: Path | None = None
         self._lock = threading.Lock()
@@ -95,7 +108,7 @@ class SinkRunner:
         """Snapshots and alerts that are not ticked off yet, over all days; asks the journal."""
         with self._lock:
             days = {*self._days, *([self._current] if self._current else [])}
-        cursor = Cursor(self.name, {})
+        cursor = self._places()
         try:
             return sum(_left(cursor, path) for path in days)
         finally:
@@ -179,7 +192,7 @@ class SinkRunner:
         return self._deliver_day(path, place)
 
     def _deliver_day(self, path: Path, done: tuple[int, int]) -> bool:
-        written = _Place(path, *done)
+        written = _Written(path, *done)
         unacknowledged: deque[tuple[float, int, int]] = deque()
         while not self._stopping:
             self.state.lag = self._cursor.end(path)[0] - written.snapshots
@@ -198,7 +211,7 @@ class SinkRunner:
             self._sleep(min(1.0, max(0.0, unacknowledged[0][0] - time.monotonic())))
         return False
 
-    def _write_next(self, at: _Place) -> bool:
+    def _write_next(self, at: _Written) -> bool:
         """Write one batch of snapshots and one of alerts; True when there was something."""
         try:
             snapshots = self._cursor.snapshots(at.path, at.snapshots, BATCH)
@@ -268,7 +281,7 @@ class SinkRunner:
                 self._wake.wait(left)
 
 
-def _left(cursor: Cursor, path: Path) -> int:
+def _left(cursor: Place, path: Path) -> int:
     try:
         return sum(end - place for end, place in zip(cursor.end(path), cursor.place(path), strict=True))
     except (DataError, sqlite3.DatabaseError):

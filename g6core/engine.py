@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from g6core import days
@@ -19,6 +20,7 @@ from g6core.assembly import Assembly
 from g6core.clock import CycleClock
 from g6core.collector import Collector, Raw
 from g6core.components import Alert, Clock, Component, Context, CycleReport, IndexReport
+from g6core.cursor import Cursor
 from g6core.days import RULES, Entry
 from g6core.delivery import SinkRunner
 from g6core.errors import ConfigError, DataError, G6Error, Unavailable
@@ -202,7 +204,7 @@ class Engine:
         self.latest = days.latest_time(self.data_dir)
         self._rules.catch_up(recorded)
         for name, sink in self.assembly.sinks.items():
-            runner = SinkRunner(name, sink, self._journal, self._context, self.clock)
+            runner = SinkRunner(name, sink, partial(Cursor, name, self._journal.recent), self._context, self.clock)
             self.runners[name] = runner
             runner.open()
             runner.start(recorded)

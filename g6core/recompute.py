@@ -21,11 +21,11 @@ from g6core.assembly import built, refuse_shared
 from g6core.clock import CycleClock, SystemClock
 from g6core.components import Context, Sink
 from g6core.config import Configuration
+from g6core.cursor import Cursor
 from g6core.delivery import SinkRunner, SinkState
 from g6core.errors import ConfigError, G6Error
 from g6core.exchange import Calendar
 from g6core.history import History
-from g6core.journal import Journal
 from g6core.lock import DirectoryLock
 from g6core.newdays import NewDay
 from g6core.registry import Registry
@@ -255,8 +255,7 @@ def _feed(sinks: Mapping[str, Sink], outcome: Outcome, calendar: Calendar, patie
     out, clock = outcome.out, SystemClock()
     newest = days.latest_time(out) or clock.now()
     context = Context(out, CycleClock(newest), calendar, History(out))
-    journal = Journal(out, [])
-    runners = [SinkRunner(name, sink, journal, context, clock) for name, sink in sinks.items()]
+    runners = [SinkRunner(name, sink, partial(Cursor, name, {}), context, clock) for name, sink in sinks.items()]
     try:
         for runner in runners:
             runner.open()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def run(book: Journal, g6_context: Context) -> Iterator[Run]:
     runners: list[SinkRunner] = []
 
     def start(sink: Sink) -> SinkRunner:
-        runner = SinkRunner("it", sink, book, g6_context, ManualClock())
+        runner = SinkRunner("it", sink, partial(Cursor, "it", book.recent), g6_context, ManualClock())
         runners.append(runner)
         runner.open()
         runner.start(days.days(book.data_dir))

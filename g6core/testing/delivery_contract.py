@@ -7,12 +7,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
+from functools import partial
 from typing import Literal
 
 import pytest
 
 from g6core import days
 from g6core.components import Context, Sink
+from g6core.cursor import Cursor
 from g6core.delivery import SinkRunner
 from g6core.errors import Rejected, Unavailable
 from g6core.journal import Journal
@@ -32,7 +34,8 @@ class Recorder:
 
     def __init__(self, sink: Sink, context: Context) -> None:
         self._journal = Journal(context.data_dir, [READER])
-        self.runner = SinkRunner(READER, sink, self._journal, context, ManualClock())
+        places = partial(Cursor, READER, self._journal.recent)
+        self.runner = SinkRunner(READER, sink, places, context, ManualClock())
 
     def start(self) -> None:
         """The sink is open already, as the contract's fixture gives it."""
