@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from g6core.errors import DataError
+from g6core.exchange import trading_date
 from g6core.snapshot import EXPIRIES, OPTIONS, Snapshot, completed, decode_frame
 
 FORMAT = 1
@@ -65,6 +66,17 @@ def latest(data_dir: Path, index: str) -> Snapshot | None:
         if row:
             return entry(row)[1]
     return None
+
+
+def at(data_dir: Path, index: str, ts: datetime) -> Snapshot | None:
+    """The newest snapshot of an index at or before an instant, of the trading date of that instant; or None."""
+    path = day_path(data_dir, trading_date(ts))
+    if not path.is_file():
+        return None
+    with reading(path) as db:
+        where = 'WHERE "index" = ? AND ts <= ? ORDER BY ts DESC LIMIT 1'
+        row = db.execute(f"{SELECT} {where}", (index, micros(ts))).fetchone()
+    return entry(row)[1] if row else None
 
 
 def latest_time(data_dir: Path) -> datetime | None:

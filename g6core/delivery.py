@@ -281,6 +281,25 @@ class SinkRunner:
                 self._wake.wait(left)
 
 
+def wait_for(runners: Sequence[SinkRunner], patience: float, tell: Callable[[], None] = lambda: None) -> bool:
+    """Wait until the runners have delivered everything: as long as they get on, and `patience` seconds when none does.
+
+    What is written and not yet acknowledged counts as getting on. tell: called about twice a second. Whether everything
+    is delivered.
+    """
+    patience += max((runner.sink.ack_delay.total_seconds() for runner in runners), default=0.0)
+    before, since = -1, time.monotonic()
+    while True:
+        deadline = time.monotonic() + 0.5
+        done = all([runner.drain(deadline) for runner in runners])
+        tell()
+        delivered = sum(runner.state.written + runner.state.rejected for runner in runners)
+        if delivered != before:
+            before, since = delivered, time.monotonic()
+        if done or time.monotonic() - since > patience:
+            return done
+
+
 def _left(cursor: Place, path: Path) -> int:
     try:
         return sum(end - place for end, place in zip(cursor.end(path), cursor.place(path), strict=True))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from g6core.components import CycleReport
+from g6core.delivery import wait_for
 from g6core.engine import Engine
 from g6core.errors import G6Error, MarketClosed
 from g6core.exchange import IST
@@ -20,6 +21,8 @@ FIRST_DEADLINE = 60.0
 """Seconds that the first cycle gets at least."""
 SETTLE = 5.0
 """Seconds at the end for a provider that still answers: what it says is recorded as well."""
+UNTOLD = 2.0
+"""Seconds at the end after which a person should know what is waited for."""
 
 
 @dataclass(frozen=True)
@@ -117,15 +120,12 @@ def recorded(
 def finish(engine: Engine, patience: timedelta) -> int:
     """Let the sinks drain: as long as they get on, and `patience` when they do not. Returns what stays undelivered."""
     engine.settle(min(patience.total_seconds(), SETTLE))
-    while not engine.drain(0.5):
-        before = _delivered(engine)
-        if engine.drain(patience.total_seconds()) or _delivered(engine) == before:
-            break
+    runners = list(engine.runners.values())
+    if not engine.drain(UNTOLD):
+        busy = ", ".join(runner.name for runner in runners if not runner.drain(0))
+        log.warning("waiting until the sinks have everything: %s; Ctrl-C ends at once, and nothing is lost", busy)
+        wait_for(runners, patience.total_seconds())
     return engine.undelivered()
-
-
-def _delivered(engine: Engine) -> int:
-    return sum(runner.state.written + runner.state.rejected for runner in engine.runners.values())
 
 
 def problem_of(engine: Engine, reports: Sequence[CycleReport]) -> G6Error | None:

@@ -1,4 +1,4 @@
-"""The day files that a recomputation writes: whole or not at all, and never over a day that was recorded."""
+"""Day files made anew, by a recomputation or from an archive: whole or not at all, never over a recorded day."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from g6core.errors import ConfigError, DataError, Unavailable
 from g6core.journal import SCHEMA, put_in_place
 from g6core.units import Row
 
-_ORIGIN = "CREATE TABLE recomputed (source TEXT NOT NULL, analytics TEXT NOT NULL);"
+_ORIGIN = "CREATE TABLE recomputed (source TEXT NOT NULL, analytics TEXT NOT NULL)"
 _INSERT = 'INSERT INTO snapshots (seq, ts, "index", source, facts, expiries, options) VALUES (?, ?, ?, ?, ?, ?, ?)'
 
 
 class NewDay:
     """A day in the making, under a name that nobody takes for a day. Methods raise Unavailable (`not-writable`).
 
-    readers: the sinks that it is for. source: the file that it is made from. analytics: what with, as text.
+    readers: the sinks that it is for. recomputed: the file that it is made from, and what with, as text; None for a day
+    that only comes back.
     """
 
-    def __init__(self, path: Path, readers: Iterable[str], source: Path, analytics: str) -> None:
+    def __init__(self, path: Path, readers: Iterable[str], recomputed: tuple[Path, str] | None) -> None:
         self.path = path
         self._partial = partial_of(path)
         with _writing(path):
@@ -31,14 +32,21 @@ class NewDay:
             self._partial.unlink(missing_ok=True)
             self._db = sqlite3.connect(self._partial, isolation_level=None)
             # Nothing of it is wanted before it is whole, so until then nothing need be safe.
-            self._db.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {SCHEMA} {_ORIGIN} BEGIN;")
-            self._db.execute("INSERT INTO recomputed VALUES (?, ?)", (str(source), analytics))
+            self._db.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {SCHEMA} BEGIN;")
+            if recomputed:
+                self._db.execute(_ORIGIN)
+                self._db.execute("INSERT INTO recomputed VALUES (?, ?)", (str(recomputed[0]), recomputed[1]))
             self._db.executemany("INSERT INTO cursors (reader) VALUES (?)", [(reader,) for reader in readers])
 
     def add(self, rows: Sequence[Row]) -> None:
         """In any order: each row knows its place."""
         with _writing(self.path):
             self._db.executemany(_INSERT, rows)
+
+    def delivered(self) -> None:
+        """Its readers have got all of it already."""
+        with _writing(self.path):
+            self._db.execute("UPDATE cursors SET snapshots = (SELECT coalesce(max(seq), 0) FROM snapshots)")
 
     def finish(self) -> None:
         """The day is whole: it takes the place of what was there."""

@@ -22,7 +22,7 @@ from g6core.clock import CycleClock, SystemClock
 from g6core.components import Context, Sink
 from g6core.config import Configuration
 from g6core.cursor import Cursor
-from g6core.delivery import SinkRunner, SinkState
+from g6core.delivery import SinkRunner, SinkState, wait_for
 from g6core.errors import ConfigError, G6Error
 from g6core.exchange import Calendar
 from g6core.history import History
@@ -215,7 +215,7 @@ class _Run:
     def _add(self, unit: Unit, batch: Batch) -> None:
         if unit.path not in self._open:
             path = days.day_path(self._outcome.out, date.fromisoformat(unit.path.stem))
-            self._open[unit.path] = NewDay(path, self._sinks, unit.path, self._recipe.text)
+            self._open[unit.path] = NewDay(path, self._sinks, (unit.path, self._recipe.text))
         self._open[unit.path].add(batch.rows)
         size = self._sizes.setdefault(unit.path, [0, 0])
         size[0] += len(batch.rows)
@@ -260,24 +260,10 @@ def _feed(sinks: Mapping[str, Sink], outcome: Outcome, calendar: Calendar, patie
         for runner in runners:
             runner.open()
             runner.start(days.day_path(out, done.day) for done in outcome.days)
-        _drain(runners, patience.total_seconds())
+        wait_for(runners, patience.total_seconds())
         outcome.undelivered = sum(runner.pending() for runner in runners)
         outcome.sinks = {runner.name: runner.state for runner in runners}
     finally:
         deadline = time.monotonic() + 1.5
         for runner in runners:
             runner.stop(deadline)
-
-
-def _drain(runners: Sequence[SinkRunner], patience: float) -> None:
-    def drained(seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        return all([runner.drain(deadline) for runner in runners])
-
-    def delivered() -> int:
-        return sum(runner.state.written + runner.state.rejected for runner in runners)
-
-    while not drained(0.5):
-        before = delivered()
-        if drained(patience) or delivered() == before:
-            break

@@ -284,12 +284,13 @@ def _batch(
         snapshot, notes = analyse(bare, steps)
         failures += [(bare.ts, *_analytic_and_reason(note)) for note in notes]
         options += snapshot.options.height
-        rows.append(_row(seq, snapshot))
+        rows.append(row_of(seq, snapshot))
     kept, left_out = (frozenset[str]().union(*sets) for sets in zip(*(names for _, _, *names in page), strict=True))
     return Batch(rows, options, failures, kept, left_out, any(bare.simulated for _, bare, _, _ in page))
 
 
-def _row(seq: int, s: Snapshot) -> Row:
+def row_of(seq: int, s: Snapshot) -> Row:
+    """The snapshot as a day file holds it, in that place."""
     frames = encode_frame(s.expiries), encode_frame(s.options)
     return (seq, micros(s.ts), s.index, s.source, encode_facts(s.facts), *frames)
 

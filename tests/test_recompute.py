@@ -23,7 +23,7 @@ import polars as pl
 import pytest
 
 from g6core import Snapshot, days
-from g6core.cli.recompute import _load
+from g6core.cli.options import load_recorded
 from g6core.errors import ConfigError, DataError, G6Error
 from g6core.journal import Journal
 from g6core.lock import DirectoryLock
@@ -98,7 +98,7 @@ def redo(tmp_path: Path, drift: str, monkeypatch: pytest.MonkeyPatch) -> Callabl
     monkeypatch.chdir(tmp_path)
 
     def run(*changes: str, out: str = "out", plugins: str = "drift", **options: Any) -> Outcome:
-        return recompute(*_load(None, plugins, tmp_path / "D", changes), out=tmp_path / out, **options)
+        return recompute(*load_recorded(None, plugins, tmp_path / "D", changes), out=tmp_path / out, **options)
 
     return run
 
@@ -167,7 +167,7 @@ def test_what_was_recorded_live_comes_out_byte_for_byte_however_many_processes(
 
 def test_where_a_day_is_cut_changes_no_number(tmp_path: Path) -> None:
     record(tmp_path / "D", *snapshots(STRETCH + 30, strikes=5, spot=24_000.0))
-    configuration, registry = _load(None, "greeks", tmp_path / "D", ())
+    configuration, registry = load_recorded(None, "greeks", tmp_path / "D", ())
     units, _ = choose(configuration.settings.data_dir, None, None, ())
     assert [unit.snapshots for unit in units] == [STRETCH, 30]
     whole = replace(units[0], snapshots=STRETCH + 30)
@@ -252,7 +252,7 @@ def test_an_analytic_that_fails_is_counted_with_its_first_reason(tmp_path: Path,
 def test_what_is_recorded_meanwhile_is_left_for_the_next_time(tmp_path: Path, redo: Callable[..., Outcome]) -> None:
     taken = snapshots(4, strikes=3)
     record(tmp_path / "D", *taken[1:3])
-    recipe = recipe_of(*_load(None, "drift", tmp_path / "D", ()))
+    recipe = recipe_of(*load_recorded(None, "drift", tmp_path / "D", ()))
     units, _ = choose(tmp_path / "D", None, None, ())
     record(tmp_path / "D", taken[0], taken[3])
     (unit,) = units

@@ -28,6 +28,7 @@ COMMANDS = {
     "replay": ("replay", "Send a recording through the engine."),
     "recompute": ("recompute", "Compute the analytics of recorded days anew."),
     "journal": ("journal", "List and prune the recorded days."),
+    "sinks": ("sinks", "List the sinks, and fill one from what was recorded."),
     "new-plugin": ("new_plugin", "Write a new plugin package with a passing test."),
 }
 

@@ -1,7 +1,8 @@
-"""`g6 chain`: the latest recorded chain of an index as a ladder."""
+"""`g6 chain`: a recorded chain of an index as a ladder, the latest one or as it stood at an instant."""
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from g6core import days
-from g6core.cli.options import data_dir_of, data_dir_option, json_option
+from g6core.cli.options import config_options, data_dir_of, json_option, load_recorded
 from g6core.cli.screen import NONE, grouped, percent
 from g6core.errors import DataError
 from g6core.exchange import IST
@@ -22,9 +23,11 @@ from g6core.snapshot import Snapshot
 
 SIDE = ("oi", "volume", "iv", "bid", "ask", "last_price")
 NARROW = ("oi", "iv", "last_price")
-TITLES = {"oi": "OI", "volume": "volume", "iv": "IV", "bid": "bid", "ask": "ask", "last_price": "last"}
+TITLES = {"age": "age", "oi": "OI", "volume": "volume", "iv": "IV", "bid": "bid", "ask": "ask", "last_price": "last"}
 WIDE = 140
 """Columns of a terminal that has room for every figure; a pipe always has."""
+AGES = 20
+"""Columns that the ages need in addition."""
 
 
 @click.command()
@@ -34,13 +37,20 @@ WIDE = 140
     "--around", type=click.IntRange(min=0), default=10, show_default=True, help="Strikes each side of the money."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="The rows as CSV on standard output.")
+@click.option("--at", "when", metavar="TIME", help='As it stood then: "2026-11-20 10:30" in India, or 10:30 today.')
 @json_option
-@data_dir_option
-def chain(index: str, expiry: str | None, around: int, as_csv: bool, as_json: bool, data_dir: Path | None) -> None:
-    """Show the latest recorded chain of INDEX: calls left, strike, puts right."""
+@config_options
+def chain(
+    index: str, expiry: str | None, around: int, when: str | None, as_csv: bool, as_json: bool, **options: Any
+) -> None:
+    """Show the latest recorded chain of INDEX, or that of an instant: calls left, strike, puts right."""
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other")
-    snapshot = _latest(data_dir_of(data_dir), index.upper())
+    at = None if when is None else _instant(when)
+    if at is None:
+        snapshot = _latest(data_dir_of(options["data_dir"]), index.upper())
+    else:
+        snapshot = _aged(_at(index.upper(), at, **options), at)
     facts = _expiry_row(snapshot, expiry)
     rows = snapshot.options.filter((pl.col("expiry") == facts["expiry"]) & _near_the_money(around))
     if as_csv:
@@ -48,9 +58,11 @@ def chain(index: str, expiry: str | None, around: int, as_csv: bool, as_json: bo
     elif as_json:
         click.echo(_json(snapshot, facts, rows))
     else:
-        console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-        console.print(_ladder(snapshot, facts, rows, SIDE if console.width >= WIDE else NARROW))
-        console.print(_caption(snapshot, facts))
+        wide = WIDE if at is None else WIDE + AGES
+        console = Console() if sys.stdout.isatty() else Console(width=wide)
+        side = SIDE if console.width >= wide else NARROW
+        console.print(_ladder(snapshot, facts, rows, side if at is None else ("age", *side)))
+        console.print(_caption(snapshot, facts, at))
 
 
 def _near_the_money(around: int) -> pl.Expr:
@@ -70,6 +82,42 @@ def _latest(data_dir: Path, index: str) -> Snapshot:
             else "`g6 run` records, `g6 demo` shows a synthetic market; --data-dir names another place",
         )
     return snapshot
+
+
+def _instant(text: str) -> datetime:
+    """The instant that is meant: in India where no zone is given, today where no date is."""
+    try:
+        today = datetime.now(IST).date()
+        given = datetime.fromisoformat(f"{today} {text}" if re.fullmatch(r"[\d:]+", text) else text)
+    except ValueError:
+        raise click.BadParameter(f'{text!r} is not a time like "2026-11-20 10:30"', param_hint="--at") from None
+    return (given if given.tzinfo else given.replace(tzinfo=IST)).astimezone(UTC)
+
+
+def _at(index: str, at: datetime, **options: Any) -> Snapshot:
+    """The newest snapshot at or before the instant: of the journal, else of an archive among the selected sinks."""
+    from g6core.archives import snapshot_at
+
+    snapshot = days.at(data_dir_of(options["data_dir"]), index, at)
+    if snapshot is None:
+        configuration, _ = load_recorded(**options)
+        snapshot = snapshot_at(configuration, index, at)
+    if snapshot is None:
+        raise DataError(
+            f"nothing is recorded of {index} on {at.astimezone(IST):%d %b %Y} up to {at.astimezone(IST):%H:%M:%S} IST",
+            code="nothing-recorded",
+            where=str(data_dir_of(options["data_dir"]).absolute()),
+            hint="`g6 journal` lists the days; an archive with older ones is selected by `--plugins parquet`",
+        )
+    return snapshot
+
+
+def _aged(snapshot: Snapshot, at: datetime) -> Snapshot:
+    """With the column `age`: seconds from a contract's newest sign of life, at best the exchange's own, to the
+    instant."""
+    stamped = pl.coalesce("exchange_ts", "received_ts", pl.lit(snapshot.ts))
+    age = (pl.lit(at) - stamped).dt.total_microseconds() / 1e6
+    return snapshot.replace(options=snapshot.options.with_columns(age=age))
 
 
 def _expiry_row(snapshot: Snapshot, wanted: str | None) -> dict[str, Any]:
@@ -123,6 +171,8 @@ def _ladder(snapshot: Snapshot, facts: dict[str, Any], rows: pl.DataFrame, side:
 
 def _cell(row: dict[str, Any] | None, name: str, in_the_money: bool) -> str:
     value = row.get(name) if row else None
+    if name == "age":
+        return NONE if value is None else _age(max(0.0, value))
     text = percent(value) if name == "iv" else grouped(value, 0 if name in ("oi", "volume") else 2)
     return f"[on grey23]{text}[/]" if in_the_money and text != NONE else text
 
@@ -133,9 +183,10 @@ def _title(snapshot: Snapshot, facts: dict[str, Any]) -> str:
     return f"{simulated}{snapshot.index} {spot}  expiry {facts['expiry']:%d %b %Y} ({', '.join(facts['codes'])})"
 
 
-def _caption(snapshot: Snapshot, facts: dict[str, Any]) -> str:
-    age = (datetime.now(UTC) - snapshot.ts).total_seconds()
-    when = f"{snapshot.ts.astimezone(IST):%d %b %Y %H:%M:%S} IST, {_age(age)} old, from {snapshot.source}"
+def _caption(snapshot: Snapshot, facts: dict[str, Any], at: datetime | None) -> str:
+    age = _age(((at or datetime.now(UTC)) - snapshot.ts).total_seconds())
+    then = f" at {at.astimezone(IST):%H:%M:%S}" if at else ""
+    when = f"{snapshot.ts.astimezone(IST):%d %b %Y %H:%M:%S} IST, {age} old{then}, from {snapshot.source}"
     words = [
         f"forward {grouped(facts.get('forward'), 2)} ({facts.get('forward_source') or 'none'})",
         f"ATM IV {percent(facts.get('atm_iv'))}",

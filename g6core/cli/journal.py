@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from g6core import days
-from g6core.cli.options import config_options, data_dir_of, data_dir_option, json_option, load
+from g6core.cli.options import config_options, data_dir_of, data_dir_option, day_of, json_option, load, load_recorded
 from g6core.errors import ConfigError, DataError, raise_all
 from g6core.exchange import trading_date
 from g6core.lock import DirectoryLock
@@ -83,6 +83,22 @@ def prune(before: str | None, forget: tuple[str, ...], **options: Any) -> None:
     for path in days.days(settings.data_dir):
         if path.stem < str(limit):
             click.echo(f"kept {path.stem}: {_why_kept(path, sinks, forget)}", err=True)
+
+
+@journal.command()
+@config_options
+@click.option("--from", "first", metavar="YYYY-MM-DD", callback=day_of, help="The first day; the oldest if not set.")
+@click.option("--to", "last", metavar="YYYY-MM-DD", callback=day_of, help="The last day; the newest if not set.")
+def restore(first: date | None, last: date | None, **options: Any) -> None:
+    """Bring days back that were pruned, from a selected archive such as parquet: for `g6 replay` and `g6 recompute`."""
+    from g6core.restore import restore as run
+
+    def tell(day: date, archive: str, snapshots: int) -> None:
+        click.echo(f"{day}  {snapshots} snapshots from {archive}")
+
+    configuration, _ = load_recorded(**options)
+    done = run(configuration, first, last, tell)
+    click.echo(f"restored {len(done)} days" + ("" if done else "; the journal has all of them"))
 
 
 def _why_kept(path: Path, sinks: list[str], forget: tuple[str, ...]) -> str:

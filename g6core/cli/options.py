@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from g6core.layers import Layers
     from g6core.registry import Registry
 
+_RECORDING = ("providers", "alerts", "strategies", "strategy", "indices")
+"""Tables that say how to record: to other commands it does not matter what they lack or name wrongly."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 data_dir_option = click.option(
@@ -70,6 +74,33 @@ def load(
     layers = settings_layers(config, plugins, data_dir, changes, defaults)
     registry = Registry.load(layers.plugins)
     return resolve(layers, registry), registry
+
+
+def load_recorded(
+    config: Path | None = None,
+    plugins: str | None = None,
+    data_dir: Path | None = None,
+    changes: tuple[str, ...] = (),
+) -> tuple[Configuration, Registry]:
+    """The settings without those that only concern recording, so that no provider need be there or be complete."""
+    from g6core.config import resolve
+    from g6core.layers import Leaf, Origin, Strength
+    from g6core.registry import Registry
+
+    layers = settings_layers(config, plugins, data_dir, changes)
+    registry = Registry.load(layers.plugins)
+    off = Leaf(False, Origin(Strength.COMMAND_DEFAULT, "default of this command"))
+    leaves = {key: leaf for key, leaf in layers.leaves.items() if key[0] not in _RECORDING}
+    leaves |= {(kind, name, "enabled"): off for kind in ("providers", "alerts") for name in registry.of(kind)}
+    return resolve(replace(layers, leaves=leaves), registry), registry
+
+
+def day_of(ctx: click.Context, parameter: click.Parameter, value: str | None) -> date | None:
+    """The callback of an option that takes a trading date."""
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a date like 2026-11-20") from None
 
 
 def data_dir_of(data_dir: Path | None) -> Path:

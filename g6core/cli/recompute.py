@@ -7,34 +7,20 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from g6core.cli.options import config_options, json_option, settings_layers
+from g6core.cli.options import config_options, day_of, json_option, load_recorded
 from g6core.cli.screen import grouped
 from g6core.logs import log_to_stderr
 from g6core.recompute import DayDone, Outcome, View
 from g6core.recompute import recompute as run
-
-if TYPE_CHECKING:
-    from g6core.config import Configuration
-    from g6core.registry import Registry
-
-UNUSED = ("providers", "alerts", "strategies", "strategy", "indices")
-"""Tables that say how to record: what they lack or name wrongly does not matter here."""
-
-
-def _date(ctx: click.Context, parameter: click.Parameter, value: str | None) -> date | None:
-    try:
-        return date.fromisoformat(value) if value else None
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a date like 2026-11-20") from None
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -43,8 +29,8 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 
 @click.command()
 @config_options
-@click.option("--from", "first", metavar="YYYY-MM-DD", callback=_date, help="The first day; the oldest if not set.")
-@click.option("--to", "last", metavar="YYYY-MM-DD", callback=_date, help="The last day; the newest if not set.")
+@click.option("--from", "first", metavar="YYYY-MM-DD", callback=day_of, help="The first day; the oldest if not set.")
+@click.option("--to", "last", metavar="YYYY-MM-DD", callback=day_of, help="The last day; the newest if not set.")
 @click.option("--indices", metavar="NAMES", callback=_names, help="Only these: NIFTY,BANKNIFTY.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Where it goes; `recomputed` in the data directory."
@@ -72,7 +58,7 @@ def recompute(
     """
     log_to_stderr(ctx.obj["verbose"])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    configuration, registry = _load(**options)
+    configuration, registry = load_recorded(**options)
     for warning in configuration.warnings:
         click.echo(f"warning: {warning}", err=True)
     names = [index.upper() for index in indices]
@@ -97,22 +83,6 @@ def recompute(
     else:
         _tell(outcome)
     return 0 if outcome.whole else 1
-
-
-def _load(
-    config: Path | None, plugins: str | None, data_dir: Path | None, changes: tuple[str, ...]
-) -> tuple[Configuration, Registry]:
-    """The settings without those that only concern recording, so that no provider need be there or be complete."""
-    from g6core.config import resolve
-    from g6core.layers import Leaf, Origin, Strength
-    from g6core.registry import Registry
-
-    layers = settings_layers(config, plugins, data_dir, changes)
-    registry = Registry.load(layers.plugins)
-    off = Leaf(False, Origin(Strength.COMMAND_DEFAULT, "default of this command"))
-    leaves = {key: leaf for key, leaf in layers.leaves.items() if key[0] not in UNUSED}
-    leaves |= {(kind, name, "enabled"): off for kind in ("providers", "alerts") for name in registry.of(kind)}
-    return resolve(replace(layers, leaves=leaves), registry), registry
 
 
 class Shown(View):
