@@ -53,6 +53,32 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """One kind of oddity in a recording, and what a provider did with it.
+
+    action: repaired, set aside (not used), not taken (a value that is never used) or noticed (used as it is). count:
+    how many of what the reason speaks of. first: the place of the first one, `file:line`.
+    """
+
+    action: str
+    reason: str
+    count: int
+    first: str
+
+    def __str__(self) -> str:
+        action = f", {self.action}" if self.action == "set aside" else ""
+        return f"{self.count:,} x {self.reason}{action} (first at {self.first})"
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What a provider has read of a recording so far. counts: how many of what, in the order of telling."""
+
+    counts: Mapping[str, int]
+    remarks: Sequence[Remark]
+
+
+@dataclass(frozen=True)
 class Spot:
     """An index as its exchange shows it, in index points; what is not known is None.
 
@@ -147,6 +173,13 @@ class Provider(Component, ABC):
 
     def timeline(self) -> Iterable[datetime] | None:
         """The instants of a recording, ascending, UTC; None for a live source, which is asked at each tick."""
+        return None
+
+    def report(self) -> ReadReport | None:
+        """What was read of a recording until now, and what was odd in it: whole once the timeline has come to its end.
+
+        `g6 import` shows it. None for a live source.
+        """
         return None
 
     @abstractmethod

@@ -12,20 +12,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
 from g6core import days, newdays
 from g6core.assembly import built, refuse_shared
-from g6core.clock import CycleClock, SystemClock
-from g6core.components import Context, Sink
+from g6core.components import Sink
 from g6core.config import Configuration
-from g6core.cursor import Cursor
-from g6core.delivery import SinkRunner, SinkState, wait_for
+from g6core.delivery import SinkState
 from g6core.errors import ConfigError, G6Error
 from g6core.exchange import Calendar
-from g6core.history import History
+from g6core.feeding import feed
 from g6core.lock import DirectoryLock
 from g6core.newdays import NewDay
 from g6core.registry import Registry
@@ -143,7 +141,12 @@ def recompute(
     lock.acquire()
     try:
         _Run(recipe, outcome, sinks, view).compute(units)
-        _feed(sinks, outcome, Calendar.load(source / "exchange.toml"), configuration.settings.drain_timeout, view)
+        if sinks and outcome.days:
+            view.deliver(list(sinks))
+            written = [days.day_path(out, done.day) for done in outcome.days]
+            calendar = Calendar.load(source / "exchange.toml")
+            patience = configuration.settings.drain_timeout
+            outcome.sinks, outcome.undelivered = feed(sinks, out, written, calendar, patience)
     finally:
         lock.release()
     outcome.seconds = time.perf_counter() - began
@@ -245,25 +248,3 @@ class _Run:
             done = DayDone(date.fromisoformat(path.stem), *self._sizes[path])
             self._outcome.days.append(done)
             self._view.day(done)
-
-
-def _feed(sinks: Mapping[str, Sink], outcome: Outcome, calendar: Calendar, patience: timedelta, view: View) -> None:
-    """Give the sinks the days of an outcome, as long as they get on, and `patience` when they do not."""
-    if not sinks or not outcome.days:
-        return
-    view.deliver(list(sinks))
-    out, clock = outcome.out, SystemClock()
-    newest = days.latest_time(out) or clock.now()
-    context = Context(out, CycleClock(newest), calendar, History(out))
-    runners = [SinkRunner(name, sink, partial(Cursor, name, {}), context, clock) for name, sink in sinks.items()]
-    try:
-        for runner in runners:
-            runner.open()
-            runner.start(days.day_path(out, done.day) for done in outcome.days)
-        wait_for(runners, patience.total_seconds())
-        outcome.undelivered = sum(runner.pending() for runner in runners)
-        outcome.sinks = {runner.name: runner.state for runner in runners}
-    finally:
-        deadline = time.monotonic() + 1.5
-        for runner in runners:
-            runner.stop(deadline)

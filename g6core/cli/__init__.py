@@ -26,6 +26,7 @@ COMMANDS = {
     "plugins": ("plugins", "List installed plugins and their components."),
     "config": ("config", "Show, check and explain the settings."),
     "replay": ("replay", "Send a recording through the engine."),
+    "import": ("importing", "Take over recordings of another program."),
     "recompute": ("recompute", "Compute the analytics of recorded days anew."),
     "journal": ("journal", "List and prune the recorded days."),
     "sinks": ("sinks", "List the sinks, and fill one from what was recorded."),

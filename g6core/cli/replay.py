@@ -11,6 +11,12 @@ import click
 from g6core.cli.options import config_options, data_dir_of, settings_layers
 from g6core.errors import ConfigError
 
+EVERYTHING = {
+    "strategy": {"use": "all"},
+    "expiries": ["this_week", "next_week", "this_month", "next_month", "all"],
+}
+"""Settings that leave nothing of a recording out."""
+
 
 @click.command()
 @click.argument("recording", metavar="DATE|FILE")
@@ -37,10 +43,7 @@ def replay(ctx: click.Context, /, recording: str, out: Path | None, speed: str, 
         plugins=plugins,
         data_dir=out or beside,
         changes=(*options["changes"], f"providers.replay.path={path}", *changes),
-        defaults={
-            "strategy": {"use": "all"},
-            "expiries": ["this_week", "next_week", "this_month", "next_month", "all"],
-        },
+        defaults=EVERYTHING,
         cycles=options["cycles"],
         speed=_speed(speed),
         quiet=options["quiet"],

@@ -63,7 +63,7 @@ class Session:
             engine.stop()
 
     def _record(self, engine: Engine) -> int:
-        stop = _stop_on_signals()
+        stop = stop_on_signals()
         instants = engine.instants()
         seconds = None if self.duration is None else self.duration.total_seconds()
         limits = loop.Limits(self.cycles, seconds)
@@ -104,7 +104,7 @@ class Session:
             log.error("the changed settings cannot be applied: %s; the recorder goes on as before", told(e))
 
 
-def _stop_on_signals() -> threading.Event:
+def stop_on_signals() -> threading.Event:
     """Set by SIGINT and SIGTERM: the cycle is finished and the sinks drain. A second SIGINT ends at once."""
     stop = threading.Event()
 

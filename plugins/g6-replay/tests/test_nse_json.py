@@ -133,4 +133,4 @@ def test_a_torn_entry_is_set_aside_and_numbered(replay: Replays, tmp_path: Path)
     document["records"]["data"] += [None, {"strikePrice": 1}, {"CE": {"strikePrice": "x", "expiryDate": "31-Jul-2025"}}]
     day = replay(write(tmp_path / "chain.json", document))
     assert day.board("NIFTY").height == 1
-    assert [entry.first.rpartition(":")[2] for entry in day.set_aside] == ["2", "3", "4"]
+    assert [(entry.count, entry.first.rpartition(":")[2]) for entry in day.set_aside] == [(2, "2"), (1, "4")]

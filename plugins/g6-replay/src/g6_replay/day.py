@@ -12,8 +12,7 @@ import polars as pl
 
 from g6_replay.recording import CONTRACT, IST, listing, quote_columns, spots_of
 from g6_replay.tables import empty, unreadable
-from g6_replay.tally import SetAside
-from g6core import CONTRACTS, QUOTES, Snapshot, Spot, read_day
+from g6core import CONTRACTS, QUOTES, Calendar, ReadReport, Remark, Snapshot, Spot, read_day
 
 
 class Day:
@@ -22,11 +21,13 @@ class Day:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.simulated = False
-        self.set_aside: list[SetAside] = []
+        self.set_aside: list[Remark] = []
+        self._read = 0
         self._listings: dict[tuple[str, date], pl.DataFrame] = {}
         instants: set[datetime] = set()
         try:
             for snapshot in _snapshots(path):
+                self._read += 1
                 instants.add(snapshot.ts)
                 self.simulated |= snapshot.simulated
                 self._list(snapshot)
@@ -81,6 +82,15 @@ class Day:
                 if ts == instant:
                     return list(snapshots)
             self._ahead = groupby(_snapshots(self._path), key=lambda s: s.ts)
+
+    def timeline(self) -> list[datetime]:
+        return self.instants
+
+    def report(self) -> ReadReport:
+        return ReadReport({"snapshots": self._read}, [])
+
+    def use(self, calendar: Calendar) -> None:
+        """Nothing depends on it."""
 
     def close(self) -> None:
         self._ahead = iter(())

@@ -7,14 +7,14 @@ not there, so a price, or a quantity bid or asked, of 0 is null.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import polars as pl
 
 from g6_replay.lots import in_units, with_lots
 from g6_replay.settings import COUNTS, LEVELS, PRICES, QUANTITIES, TIMES, Settings
-from g6_replay.tally import FILE, LINE, Tally
+from g6_replay.tally import FILE, LINE, REPAIRED, Tally
 from g6core import CONTRACTS, QUOTES, ConfigError, DataError
 
 ALIASES = {
@@ -30,7 +30,10 @@ ISO = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
 DATES = ("%Y-%m-%d", "%d-%b-%Y", "%d-%m-%Y")
 IST = "Asia/Kolkata"
 NEEDED = ("ts", "expiry", "strike", "right")
+IDENTITY = ("ts", "exchange", "symbol")
 _BAD = "_bad_"
+
+Once = Callable[[pl.DataFrame, Tally], pl.DataFrame]
 
 
 def pick(frame: pl.DataFrame, settings: Settings, path: Path, named: Iterable[str] = ()) -> pl.DataFrame:
@@ -66,9 +69,12 @@ def _missing(path: Path, ours: str, theirs: str, frame: pl.DataFrame) -> DataErr
     )
 
 
-def normalise(frame: pl.DataFrame, settings: Settings, tally: Tally) -> pl.DataFrame:
+def normalise(frame: pl.DataFrame, settings: Settings, tally: Tally, once: Once | None = None) -> pl.DataFrame:
     """frame: our names, text or typed, FILE and LINE. Returns CONTRACTS, QUOTES, LEVELS, `exchange_…`, and `ts` in UTC,
-    sorted by ts and contract, one row each."""
+    sorted by ts and contract, one row each.
+
+    once: leaves one of several rows of a contract and instant (columns IDENTITY), sorted; the last when not given.
+    """
     frame = _understood(_parsed(frame, settings), tally)
     frame = _plausible(frame, tally)
     frame = _identified(frame, settings, tally)
@@ -79,7 +85,7 @@ def normalise(frame: pl.DataFrame, settings: Settings, tally: Tally) -> pl.DataF
     frame = in_units(frame, [name for name, unit in foreign.items() if unit == "contracts" and name in frame.columns])
     if settings.iv_unit == "percent" and "exchange_iv" in frame.columns:
         frame = frame.with_columns(pl.col("exchange_iv") / 100)
-    return _once(frame, tally)
+    return _typed((once or _last)(frame, tally))
 
 
 def _parsed(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
@@ -88,7 +94,7 @@ def _parsed(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     parsed: list[pl.Expr] = []
     for name, dtype in frame.schema.items():
         if name in ("ts", *TIMES):
-            time = _time(name, dtype, settings)
+            time = time_of(name, dtype, settings)
             parsed += [time.alias(name), (pl.col(name).is_not_null() & time.is_null()).alias(_BAD + name)]
         elif name == "expiry":
             parsed.append(_date(name, dtype, settings.expiry_format))
@@ -106,7 +112,7 @@ def _parsed(frame: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         ) from e
 
 
-def _time(name: str, dtype: pl.DataType, settings: Settings) -> pl.Expr:
+def time_of(name: str, dtype: pl.DataType, settings: Settings) -> pl.Expr:
     column = pl.col(name)
     if isinstance(dtype, pl.Datetime):
         return _utc(column.cast(pl.Datetime("us", dtype.time_zone)), dtype.time_zone is not None, settings.timezone)
@@ -150,22 +156,20 @@ def _understood(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
     """The rows that have a time, a contract and readable prices."""
     right = pl.col("right").replace(RIGHTS)
     frame = frame.with_columns(right)
+    unit = tally.unit
     checks = [
-        (pl.col("ts").is_null(), "row whose time is not readable, set aside"),
-        (pl.col("expiry").is_null(), "row whose expiry is not readable, set aside"),
-        (~(pl.col("strike") > 0).fill_null(False), "row whose strike is not a positive number, set aside"),
-        (~right.is_in(["CE", "PE"]).fill_null(False), "row whose right is neither CE nor PE, set aside"),
+        (pl.col("ts").is_null(), f"{unit} whose time is not readable"),
+        (pl.col("expiry").is_null(), f"{unit} whose expiry is not readable"),
+        (~(pl.col("strike") > 0).fill_null(False), f"{unit} whose strike is not a positive number"),
+        (~right.is_in(["CE", "PE"]).fill_null(False), f"{unit} whose right is neither CE nor PE"),
     ]
     traded = pl.col("ts").dt.convert_time_zone(IST).dt.date()
-    checks.append((pl.col("expiry") < traded, "row of a contract that had expired, set aside"))
+    checks.append((pl.col("expiry") < traded, f"{unit} of a contract that had expired"))
     checks += [
-        (pl.col(_BAD + name), f"row whose `{name}` is not a number, set aside")
-        for name in PRICES
-        if name in frame.columns
+        (pl.col(_BAD + name), f"{unit} whose `{name}` is not a number") for name in PRICES if name in frame.columns
     ]
     for bad, reason in checks:
-        tally.rows(frame.filter(bad), reason)
-        frame = frame.filter(~bad)
+        frame = tally.without(frame, bad, reason)
     return frame
 
 
@@ -177,9 +181,9 @@ def _plausible(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
         if _BAD + name not in frame.columns or name in ("ts", "strike"):
             continue
         kind = "time" if name in TIMES else "number"
-        tally.rows(frame.filter(pl.col(_BAD + name)), f"`{name}` that is not a {kind}, taken as absent")
+        tally.note(frame, pl.col(_BAD + name), f"`{name}` that is not a {kind}, taken as absent", REPAIRED)
         if name in positive or name in COUNTS:
-            tally.rows(frame.filter(pl.col(name) < 0), f"negative `{name}`, taken as absent")
+            tally.note(frame, pl.col(name) < 0, f"negative `{name}`, taken as absent", REPAIRED)
             floor = pl.col(name) > 0 if name in positive else pl.col(name) >= 0
             values.append(pl.when(floor).then(pl.col(name)).alias(name))
     return frame.with_columns(values).drop(pl.selectors.starts_with(_BAD))
@@ -192,7 +196,7 @@ def _identified(frame: pl.DataFrame, settings: Settings, tally: Tally) -> pl.Dat
     frame = frame.with_columns(index=index)
     nameless = frame.filter(pl.col("index").is_null())
     if nameless.height < frame.height:
-        tally.rows(nameless, "row without an index, set aside")
+        tally.rows(nameless, f"{tally.unit} without an index")
         frame = frame.filter(pl.col("index").is_not_null())
     elif frame.height:
         raise ConfigError(
@@ -208,15 +212,22 @@ def _identified(frame: pl.DataFrame, settings: Settings, tally: Tally) -> pl.Dat
     return frame.with_columns(exchange=pl.coalesce(*own["exchange"], default), symbol=pl.coalesce(*own["symbol"], name))
 
 
-def _once(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
-    """Sorted, typed, and of several rows of one contract at one instant the last."""
-    key = ["ts", "exchange", "symbol"]
-    frame = frame.sort(*key, FILE, LINE)
-    again = pl.all_horizontal(pl.col(name) == pl.col(name).shift(-1) for name in key).fill_null(False)
-    repeated = frame.filter(again)
-    if not repeated.is_empty():
-        tally.rows(repeated, "row of a contract that comes again at the same instant; the last one counts")
-        frame = frame.filter(~again)
+def _last(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+    """Of several rows of one contract at one instant the last."""
+    frame = frame.sort(*IDENTITY, FILE, LINE)
+    again = comes_again(frame)
+    reason = f"{tally.unit} of a contract that comes again at the same instant; the last one counts"
+    tally.rows(frame.filter(again), reason, REPAIRED)
+    return frame.filter(~again)
+
+
+def comes_again(frame: pl.DataFrame) -> pl.Series:
+    """Whether the next row is of the same contract and instant. frame: sorted by IDENTITY."""
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(-1) for name in IDENTITY)
+    return frame.select(same.fill_null(False)).to_series()
+
+
+def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     types = {**CONTRACTS, **QUOTES}
     typed = [pl.col(name).cast(dtype) for name, dtype in types.items() if name in frame.columns]
     return frame.with_columns(typed).drop(FILE, LINE, "day")

@@ -40,7 +40,7 @@ def read(paths: list[Path], tally: Tally) -> pl.DataFrame:
         try:
             rows += _rows(path, file, tally)
         except DataError as e:
-            tally.add(f"file set aside: {e.message}", 1, tally.files[file])
+            tally.add(f"file that cannot be used: {e.message}", 1, tally.files[file])
     names = ("ts", "right", "exchange_ts", *FIELDS)
     schema = {FILE: pl.UInt32, LINE: pl.UInt32, **dict.fromkeys(names, pl.String)}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -58,7 +58,7 @@ def _rows(path: Path, file: int, tally: Tally) -> list[dict[str, Any]]:
     for number, entry in enumerate(entries if isinstance(entries, list) else [], 1):
         sides = list(_sides(entry))
         if not sides:
-            tally.add("entry without a call or a put, set aside", 1, tally.place(file, number))
+            tally.add("entry without a call or a put", 1, tally.place(file, number))
         for right, side in sides:
             common = {"expiryDate": entry.get("expiryDate"), "underlyingValue": records.get("underlyingValue")}
             known = {**common, **{k: v for k, v in side.items() if v is not None}}

@@ -10,8 +10,7 @@ import polars as pl
 from g6_replay.recording import CONTRACT, IST, Recording
 from g6_replay.settings import Settings
 from g6_replay.sources import load
-from g6_replay.tally import SetAside
-from g6core import QUOTES, Context, Finding, G6Error, Provider, Spot, conform
+from g6core import QUOTES, Context, Finding, G6Error, Provider, ReadReport, Remark, Spot, conform
 
 
 class Replay(Provider):
@@ -25,6 +24,7 @@ class Replay(Provider):
 
     def open(self, context: Context) -> None:
         self._clock = context.clock
+        self._recording.use(context.calendar)
         self.simulated = self._recording.simulated
 
     def close(self) -> None:
@@ -35,11 +35,13 @@ class Replay(Provider):
     def diagnose(self, context: Context) -> Iterable[Finding]:
         try:
             recording = self._recording
+            recording.use(context.calendar)
+            instants = recording.instants
         except G6Error as e:
             yield Finding("error", e.message, e.hint or "name a recording in `path` of `replay`")
             return
-        first, last = (recording.instants[i].astimezone(IST).strftime("%Y-%m-%d %H:%M:%S") for i in (0, -1))
-        what = f"{', '.join(recording.indices)}, {len(recording.instants)} instants, {first} to {last} IST"
+        first, last = (instants[i].astimezone(IST).strftime("%Y-%m-%d %H:%M:%S") for i in (0, -1))
+        what = f"{', '.join(recording.indices)}, {len(instants)} instants, {first} to {last} IST"
         yield Finding("ok", f"{self.settings.path}: {what}")
         hint = "look at that line; the rest is replayed without it"
         yield from (Finding("warning", str(entry), hint) for entry in recording.set_aside)
@@ -52,15 +54,18 @@ class Replay(Provider):
         return self._loaded
 
     @property
-    def set_aside(self) -> Sequence[SetAside]:
-        """What of the recording is not replayed: reason, count and first place of each."""
+    def set_aside(self) -> Sequence[Remark]:
+        """What of the recording is not replayed, or not as it stands: reason, count and first place of each."""
         return self._recording.set_aside
 
     def indices(self) -> Sequence[str]:
         return self._recording.indices
 
     def timeline(self) -> Iterable[datetime]:
-        return self._recording.instants
+        return self._recording.timeline()
+
+    def report(self) -> ReadReport:
+        return self._recording.report()
 
     def contracts(self, index: str) -> pl.DataFrame:
         """The contracts recorded on the clock's day in India."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from g6_replay.settings import LEVELS
-from g6_replay.tally import SetAside
-from g6core import CONTRACTS, QUOTES, Spot, conform
+from g6core import CONTRACTS, QUOTES, Calendar, ReadReport, Remark, Spot, conform
 
 IST = ZoneInfo("Asia/Kolkata")
 CONTRACT = ("exchange", "symbol")
@@ -20,10 +19,23 @@ CONTRACT = ("exchange", "symbol")
 
 
 class Recording(Protocol):
-    instants: list[datetime]
     indices: list[str]
     simulated: bool
-    set_aside: list[SetAside]
+
+    @property
+    def instants(self) -> list[datetime]: ...
+
+    @property
+    def set_aside(self) -> Sequence[Remark]:
+        """What was left out or changed of what has been read."""
+
+    def timeline(self) -> Iterable[datetime]:
+        """The instants; a recording that is read along may find them as it goes."""
+
+    def report(self) -> ReadReport: ...
+
+    def use(self, calendar: Calendar) -> None:
+        """The calendar that says when contracts end; before anything else is asked."""
 
     def contracts(self, index: str, day: date) -> pl.DataFrame:
         """Every contract of the index that was recorded on that day in India."""
@@ -63,8 +75,9 @@ class Table:
 
     simulated = False
 
-    def __init__(self, frame: pl.DataFrame, set_aside: list[SetAside]) -> None:
+    def __init__(self, frame: pl.DataFrame, report: ReadReport, set_aside: Sequence[Remark] = ()) -> None:
         self.set_aside = set_aside
+        self._report = report
         self.indices: list[str] = frame["index"].unique().sort().to_list()
         starts = frame.select(pl.col("ts").rle().struct.unnest())
         self.instants: list[datetime] = starts["value"].to_list()
@@ -90,6 +103,15 @@ class Table:
 
     def futures(self, instant: datetime) -> Mapping[str, Mapping[date, float]]:
         return {}
+
+    def timeline(self) -> list[datetime]:
+        return self.instants
+
+    def report(self) -> ReadReport:
+        return self._report
+
+    def use(self, calendar: Calendar) -> None:
+        """Nothing depends on it."""
 
     def close(self) -> None:
         pass

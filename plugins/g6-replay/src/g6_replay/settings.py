@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
 
 Unit = Literal["units", "contracts"]
 
@@ -46,6 +46,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def _dates(value: Any) -> Any:
+    """One date, a list of them, or a text with commas."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    return value if isinstance(value, list) else [value]
+
+
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -79,9 +86,10 @@ class Settings(BaseModel):
     oi_unit: Unit = Field("units", description="what the file counts open interest in")
     volume_unit: Unit = Field("units", description="what the file counts volume in")
     iv_unit: Literal["fraction", "percent"] = Field("fraction", description="how the file writes `exchange_iv`")
-    expiries: dict[str, date] = Field(
+    expiries: dict[str, Annotated[list[date], BeforeValidator(_dates)]] = Field(
         default_factory=dict,
-        description="expiry date per tag for older `g6_csv` files without one: `{ this_week = 2025-09-30 }`",
+        description="expiry dates per tag for older `g6_csv` files without them: `{ this_week = 2025-09-30 }`, or a "
+        "list of every expiry of the index",
     )
 
     @field_validator("columns")

@@ -7,12 +7,13 @@ from pathlib import Path
 import polars as pl
 
 from g6_replay import g6csv, nse
-from g6_replay.normalise import normalise, pick
+from g6_replay.g6tree import Tree
+from g6_replay.normalise import Once, normalise, pick
 from g6_replay.recording import Recording, Table
 from g6_replay.settings import Settings
 from g6_replay.tables import contents, empty, header, read_csv, read_parquet
 from g6_replay.tally import FILE, Tally
-from g6core import ConfigError, DataError
+from g6core import ConfigError, DataError, ReadReport
 
 SUFFIXES = {".db": "journal", ".parquet": "parquet", ".csv": "csv", ".json": "nse_json"}
 MINUTE_CHAIN = {"timestamp", "symbol", "option_type"}
@@ -35,12 +36,15 @@ def load(settings: Settings) -> Recording:
         data = contents(path)
         if not set(header(path, data)) >= G6_CSV:
             return _table(path, data, settings)
-    return _files(path, "nse_json" if form == "nse_json" else "g6_csv", settings)
+    if form == "nse_json":
+        return _nse(path, settings.completed("nse_json"))
+    settings = settings.completed("g6_csv")
+    return Tree(path, settings) if path.is_dir() else _one_file(path, settings)
 
 
 def _form(path: Path) -> str:
     if path.is_dir():
-        return "g6_csv" if g6csv.day_files(path) else "nse_json"
+        return "nse_json" if _json_files(path) and not any(path.rglob("????-??-??.csv*")) else "g6_csv"
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if suffix not in SUFFIXES:
         raise ConfigError(
@@ -58,7 +62,7 @@ def _table(path: Path, data: bytes, settings: Settings) -> Recording:
     tally = Tally([str(path)])
 
     def refuse(why: str, line: int) -> None:
-        tally.add(f"{why}, set aside", 1, tally.place(0, line))
+        tally.add(why, 1, tally.place(0, line))
 
     frame = read_csv(path, data, refuse) if data else read_parquet(path)
     preset = settings.preset
@@ -70,22 +74,31 @@ def _table(path: Path, data: bytes, settings: Settings) -> Recording:
     return _finished(path, rows, settings, tally)
 
 
-def _files(path: Path, form: str, settings: Settings) -> Recording:
-    settings = settings.completed(form)
-    paths = g6csv.day_files(path) if form == "g6_csv" else _json_files(path)
+def _nse(path: Path, settings: Settings) -> Recording:
+    paths = _json_files(path)
     if not paths:
         raise empty(path, "holds no recorded file")
     tally = Tally([str(p) for p in paths])
-    rows = g6csv.read(paths, settings.expiries, tally) if form == "g6_csv" else nse.read(paths, tally)
-    return _finished(path, rows, settings, tally)
+    tally.counts["files"] = len(paths)
+    return _finished(path, nse.read(paths, tally), settings, tally)
+
+
+def _one_file(path: Path, settings: Settings) -> Recording:
+    """A file of the earlier platform's tree, alone: there is no folder to say what it is."""
+    tally = Tally([str(path)], "leg")
+    tally.counts["files"] = 1
+    rows = g6csv.options([path], None, None, settings, tally)
+    legs = rows if rows.is_empty() else g6csv.legs_of(rows, tally)
+    return _finished(path, legs, settings, tally, g6csv.merged)
 
 
 def _json_files(path: Path) -> list[Path]:
     return [path] if path.is_file() else sorted([*path.rglob("*.json"), *path.rglob("*.json.gz")])
 
 
-def _finished(path: Path, rows: pl.DataFrame, settings: Settings, tally: Tally) -> Recording:
-    frame = normalise(rows, settings, tally) if not rows.is_empty() else rows
+def _finished(path: Path, rows: pl.DataFrame, settings: Settings, tally: Tally, once: Once | None = None) -> Recording:
+    tally.counts[f"{tally.unit}s"] += rows.height
+    frame = normalise(rows, settings, tally, once) if not rows.is_empty() else rows
     if frame.is_empty():
         raise DataError(
             f"no row of {path} can be used",
@@ -95,4 +108,4 @@ def _finished(path: Path, rows: pl.DataFrame, settings: Settings, tally: Tally) 
             hint="compare `format`, `columns`, `timestamp_format` and `expiry_format` of `replay` with the file",
         )
     tally.log()
-    return Table(frame, tally.entries)
+    return Table(frame, ReadReport(dict(tally.counts), tally.remarks), tally.entries)

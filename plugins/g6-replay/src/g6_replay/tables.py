@@ -80,7 +80,7 @@ def _read_ragged(data: bytes, names: list[str], refuse: Refuse) -> pl.DataFrame:
     reader = csv.reader(io.StringIO(data.decode("utf-8", "replace"), newline=""))
     next(reader)
     rows, lines = [], []
-    for row in _fields(reader, refuse):
+    for row in fields(reader, refuse):
         if len(row) == len(names):
             rows.append(row)
             lines.append(reader.line_num)
@@ -91,7 +91,8 @@ def _read_ragged(data: bytes, names: list[str], refuse: Refuse) -> pl.DataFrame:
     return frame.insert_column(0, pl.Series(LINE, lines, dtype=pl.UInt32))
 
 
-def _fields(reader: Iterable[list[str]], refuse: Refuse) -> Iterable[list[str]]:
+def fields(reader: Iterable[list[str]], refuse: Refuse) -> Iterable[list[str]]:
+    """The rows of a csv.reader; what it cannot read is refused."""
     try:
         yield from reader
     except csv.Error:
