@@ -56,12 +56,13 @@ def test_a_command_of_a_selected_plugin_runs_and_stands_in_the_help(g6: Run, ins
     assert "Say a word." in g6("--help", paths=paths, env=env).stdout
 
 
-def test_a_command_of_a_plugin_that_is_not_selected_is_not_there(g6: Run, installed: Installed) -> None:
-    paths = installed("hooks_plugin")
-    result = g6("say", "hello", paths=paths)
-    assert result.returncode == 2
-    assert "No such command" in result.stderr
+def test_a_command_of_a_plugin_that_is_not_selected_runs_when_asked_for(g6: Run, installed: Installed) -> None:
+    paths = installed("hooks_plugin", "failing_plugin", "broken_plugin")
+    assert g6("say", "hello", paths=paths).stdout == "hooks say hello\n"
     assert "Say a word." not in g6("--help", paths=paths).stdout
+    unknown = g6("sya", "hello", paths=paths)
+    assert unknown.returncode == 2
+    assert "No such command 'sya'" in unknown.stderr
 
 
 def test_a_plugin_that_fails_to_give_commands_leaves_only_its_own_out(g6: Run, installed: Installed) -> None:

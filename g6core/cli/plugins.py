@@ -58,4 +58,6 @@ def _show(info: PluginInfo) -> None:
         click.echo(f"  {kind}.{name}" + (f": {help}" if help else ""))
     if info.adds:
         click.echo(f"  adds {', '.join(info.adds)}")
+    if info.commands:
+        click.echo(f"  commands: {', '.join(f'g6 {command}' for command in info.commands)}")
     click.echo(f"settings: `g6 config sample {info.name}`")
