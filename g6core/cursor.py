@@ -78,7 +78,11 @@ class Cursor:
 
     def _snapshot(self, path: Path, seq: int) -> Snapshot:
         known = self._recent.get((path, seq))
-        return known or entry(self._on(path).execute(f"{SELECT} WHERE seq = ?", (seq,)).fetchone())[1]
+        if known:
+            # Frames of its own: polars locks one while it hands what it writes to Python, and whoever asks the same
+            # frame for anything meanwhile, holding the interpreter's lock, waits for ever, and with it everybody.
+            return known.replace(options=known.options.clone(), expiries=known.expiries.clone())
+        return entry(self._on(path).execute(f"{SELECT} WHERE seq = ?", (seq,)).fetchone())[1]
 
     def _on(self, path: Path) -> sqlite3.Connection:
         if self._db is None or self._path != path:

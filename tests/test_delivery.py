@@ -266,3 +266,14 @@ def test_what_a_restarted_server_lost_before_it_was_confirmed_is_written_again(b
     assert [s.ts for s in sink.snapshots] == [s.ts for s in batch]
     assert sink.confirmed
     assert runner.pending() == 0
+
+
+def test_each_sink_has_frames_of_its_own(book: Journal) -> None:
+    """Two threads at one polars frame can stop the whole process, when one of them writes it into a Python object."""
+    (s,) = snapshots(1, strikes=3)
+    append(book, None, [s])
+    (path,) = days.days(book.data_dir)
+    (one,), (two,) = (Cursor(name, book.recent).snapshots(path, 0, 9) for name in ("one", "two"))
+    frames = [frame for each in (s, one[1], two[1]) for frame in (each.options, each.expiries)]
+    assert len({id(frame) for frame in frames}) == len({id(frame._df) for frame in frames}) == 6
+    assert one[1].options.equals(s.options)
