@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from g6core.borrow import make_context
-from g6core.cli.options import load
+from g6core.cli.options import load, load_recorded, settings_layers
 from g6core.clock import SystemClock
 from g6core.components import Context
+from g6core.discovery import installed
 from g6core.errors import ConfigError
 from g6core.specs import singular
 
@@ -16,10 +17,13 @@ def configured(kind: str, component: str, **options: Any) -> tuple[Any, Context]
     """The settings of the one enabled component, and a context over the data directory with the machine's clock.
 
     kind: `providers`, `analytics`, `sinks` or `alerts`. component: its name in the plugin's spec; the table of the
-    settings may be called otherwise (`use`). options: what `config_options` gives a command. Nothing is built, opened
-    or locked. Raises ConfigError when the settings are wrong, or when none or several are enabled.
+    settings may be called otherwise (`use`). options: what `config_options` gives a command. An installed plugin of
+    the component's name counts as selected: whoever gives its command has chosen it. What the settings say of recording
+    matters to a provider alone. Nothing is built, opened or locked. Raises ConfigError when the settings are wrong, or
+    when none or several are enabled.
     """
-    configuration, _ = load(**options)
+    options = {**options, "plugins": _with(component, **options)}
+    configuration, _ = load(**options) if kind == "providers" else load_recorded(**options)
     found = [one for one in configuration.components[kind].values() if one.enabled and one.spec.name == component]
     if len(found) != 1:
         names = " and ".join(f"`{one.name}`" for one in found)
@@ -32,3 +36,11 @@ def configured(kind: str, component: str, **options: Any) -> tuple[Any, Context]
             else f"`--plugins {component}`",
         )
     return found[0].settings, make_context(configuration.settings.data_dir, SystemClock())
+
+
+def _with(component: str, **options: Any) -> str:
+    """The selected plugins, and the installed one of that name."""
+    names = list(settings_layers(**options).plugins)
+    if component not in names and component in {plugin.name for plugin in installed()}:
+        names.append(component)
+    return ",".join(names)

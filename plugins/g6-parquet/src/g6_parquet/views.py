@@ -1,0 +1,129 @@
+"""The dataset as tables of SQL: DuckDB in memory, over exactly the files that count, shut off from everything else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from g6_parquet.segments import ALERTS, TABLES, Place, Segment, places
+from g6_parquet.upkeep import is_parquet
+
+if TYPE_CHECKING:
+    import duckdb
+
+CORE = {
+    "options": "date DATE, index VARCHAR, ts TIMESTAMPTZ, exchange VARCHAR, symbol VARCHAR, token BIGINT, expiry DATE, "
+    "strike DOUBLE, right VARCHAR, lot_size BIGINT, tick_size DOUBLE, expiry_code VARCHAR, offset BIGINT, "
+    "last_price DOUBLE, average_price DOUBLE, bid DOUBLE, ask DOUBLE, bid_qty BIGINT, ask_qty BIGINT, volume BIGINT, "
+    "oi BIGINT, exchange_ts TIMESTAMPTZ, received_ts TIMESTAMPTZ",
+    "expiries": "date DATE, index VARCHAR, ts TIMESTAMPTZ, expiry DATE, code VARCHAR, codes VARCHAR[], "
+    "expires_at TIMESTAMPTZ, atm_strike DOUBLE, contracts BIGINT, quoted BIGINT, future DOUBLE",
+    "snapshots": "date DATE, index VARCHAR, ts TIMESTAMPTZ, source VARCHAR, contracts BIGINT, quoted BIGINT, "
+    "simulated DOUBLE, spot DOUBLE, open DOUBLE, high DOUBLE, low DOUBLE, close DOUBLE, vix DOUBLE",
+    "alerts": "date DATE, index VARCHAR, ts TIMESTAMPTZ, rule VARCHAR, key VARCHAR, severity VARCHAR, state VARCHAR, "
+    "summary VARCHAR, labels STRUCT(key VARCHAR, value VARCHAR)[]",
+}
+"""The columns that are always there, and their order; what analytics add follows."""
+
+VIEWS = {
+    "options": ("options", "SELECT * FROM {table}"),
+    "expiries": ("expiries", "SELECT * FROM {table}"),
+    "overview": ("snapshots", "SELECT * REPLACE (coalesce(simulated, 0) <> 0 AS simulated) FROM {table}"),
+    "alerts": ("alerts", "SELECT * REPLACE (map_from_entries(labels) AS labels) FROM {table}"),
+    "coverage": (
+        "snapshots",
+        """SELECT date, index, count(*) AS snapshots, min(ts) AS first, max(ts) AS last,
+        CAST(sum(contracts) AS BIGINT) AS rows, sum(quoted) / nullif(sum(contracts), 0) AS quoted,
+        max(epoch_us(ts) - epoch_us(before)) / 1e6 AS biggest_gap_seconds
+        FROM (SELECT *, lag(ts) OVER (PARTITION BY index, date ORDER BY ts) AS before FROM {table})
+        GROUP BY date, index ORDER BY date, index""",
+    ),
+}
+"""What can be asked: the table of files behind each, and the view over it."""
+
+SETTINGS = ("temp_directory=''", "enable_external_access=false", "lock_configuration=true")
+"""After these a statement reaches the allowed files and nothing else: no other file, no network, no setting."""
+
+
+def database(memory: str) -> duckdb.DuckDBPyConnection:
+    """An empty one, that loads nothing. India's time is the local one. Raises duckdb.Error for no size of memory."""
+    import duckdb
+
+    db = duckdb.connect(
+        config={
+            "autoload_known_extensions": False,
+            "autoinstall_known_extensions": False,
+            "allow_community_extensions": False,
+            "python_enable_replacements": False,
+        }
+    )
+    db.execute("SET TimeZone = 'Asia/Kolkata'")
+    db.execute("SET memory_limit = $limit", {"limit": memory})
+    return db
+
+
+def define(db: duckdb.DuckDBPyConnection, root: Path, sql: str) -> None:
+    """Make the views that `sql` names, all of them when it names none, and shut everything else off."""
+    named = [name for name in VIEWS if re.search(rf"\b{name}\b", sql, re.IGNORECASE)] or list(VIEWS)
+    sets = {VIEWS[name][0]: _set(VIEWS[name][0]) for name in named}
+    live = {tables: _live(root, tables) for tables in set(sets.values())}
+    allowed: dict[str, None] = {}
+    for name in named:
+        table, view = VIEWS[name]
+        groups = _groups(live[sets[table]], table)
+        allowed.update(dict.fromkeys(path for paths in groups for path in paths))
+        db.execute(f"CREATE VIEW {name} AS {view.format(table=f'({_union(table, groups)})')}")
+    for setting in (f"allowed_paths={_texts(allowed)}", *SETTINGS):
+        db.execute(f"SET {setting}")
+
+
+def _set(table: str) -> tuple[str, ...]:
+    """The tables that a segment with this one has."""
+    return TABLES if table in TABLES else ALERTS
+
+
+def columns(db: duckdb.DuckDBPyConnection) -> Mapping[str, Sequence[str]]:
+    """The columns of each view that is there."""
+    names = [name for (name,) in db.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()]
+    return {name: db.sql(f"SELECT * FROM {name} LIMIT 0").columns for name in names}
+
+
+def _live(root: Path, tables: Sequence[str]) -> list[tuple[Place, Segment]]:
+    return [(place, segment) for place in places(root, tables) for segment in place.segments()]
+
+
+def _groups(live: Iterable[tuple[Place, Segment]], table: str) -> list[list[str]]:
+    """The files by their columns, so that only the first of each group is opened to learn them."""
+    groups: dict[str, list[str]] = {}
+    for place, segment in live:
+        groups.setdefault(segment.columns, []).append(str(place.file(table, segment)))
+    return [_sound_first(paths) for paths in groups.values()]
+
+
+def _sound_first(paths: list[str]) -> list[str]:
+    """A damaged file must not stand for those that a query would read."""
+    sound = next((n for n, path in enumerate(paths) if is_parquet(Path(path))), 0)
+    return [paths[sound], *paths[:sound], *paths[sound + 1 :]]
+
+
+def _union(table: str, groups: Sequence[Sequence[str]]) -> str:
+    nothing = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in _core(table).items())
+    parts = [f"SELECT {nothing} WHERE false"]
+    for paths in groups:
+        parts.append(
+            f"SELECT * FROM read_parquet({_texts(paths)}, hive_partitioning=true, hive_types_autocast=false, "
+            "hive_types={'index': VARCHAR, 'date': DATE})"
+        )
+    return " UNION ALL BY NAME ".join(parts)
+
+
+def _core(table: str) -> dict[str, str]:
+    pairs = re.findall(r"(\w+) (\w+(?:\([^)]*\))?(?:\[\])?)(?:, |$)", CORE[table])
+    return {name: kind for name, kind in pairs}
+
+
+def _texts(texts: Iterable[str]) -> str:
+    quoted = ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+    return f"[{quoted}]" if quoted else "[]::VARCHAR[]"
