@@ -22,7 +22,8 @@ import pluggy
 import pytest
 
 import g6core
-from g6core import hookspecs
+from docs.tools import notebook, schema_page
+from g6core import AnalyticSpec, hookspecs
 from g6core.registry import KINDS
 from tests.launch import Launcher
 
@@ -53,7 +54,11 @@ def relative(path: Path) -> str:
     return path.relative_to(REPO).as_posix()
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p) and p.name != "hooks.md"], ids=relative)
+OTHERWISE = ("hooks.md", "notebook.md")
+"""Pages whose snippets are followed by tests of their own."""
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p) and p.name not in OTHERWISE], ids=relative)
 def test_the_snippets_of_a_page_run(
     page: Path,
     tmp_path: Path,
@@ -64,6 +69,49 @@ def test_the_snippets_of_a_page_run(
     reader = Reader(tmp_path / "reader", clean_env, pip_install, launcher)
     for block in blocks(page):
         reader.follow(block)
+
+
+def test_the_notebook_runs_from_top_to_bottom(
+    tmp_path: Path,
+    clean_env: Callable[..., dict[str, str]],
+    pip_install: Callable[..., str],
+    launcher: Launcher,
+) -> None:
+    def env(paths: list[str]) -> dict[str, str]:
+        return clean_env(paths, MPLBACKEND="Agg")
+
+    reader = Reader(tmp_path / "reader", env, pip_install, launcher)
+    for block in blocks(DOCS / "notebook.md"):
+        if block.language == "sh":
+            reader.follow(block)
+    reader.follow(Block("python", "", notebook.script()))
+    shown = re.findall(r"\]\(images/(.+\.png)\)", (DOCS / "notebook.md").read_text("utf-8"))
+    assert len(shown) == 4
+    for name in shown:
+        assert (reader.place / name).read_bytes().startswith(b"\x89PNG")
+        assert (DOCS / "images" / name).stat().st_size < 150_000
+
+
+def test_the_notebook_is_the_page() -> None:
+    written = (DOCS / "notebook.ipynb").read_text("utf-8")
+    assert written == notebook.notebook(), "python -m docs.tools.notebook > docs/notebook.ipynb"
+
+
+def test_the_schema_is_that_of_the_code() -> None:
+    written = (DOCS / "schema.md").read_text("utf-8")
+    assert written == schema_page.page(), "python -m docs.tools.schema_page > docs/schema.md"
+
+
+def test_a_column_that_nobody_describes_is_named() -> None:
+    edge = AnalyticSpec("edge", build=lambda settings: None, adds=("options.edge", "facts.edge", "options.iv"))
+    with pytest.raises(LookupError, match=r"row for facts\.edge, options\.edge$"):
+        schema_page.page([*schema_page.analytics(), edge])
+
+
+def test_every_column_of_the_core_is_in_the_schema() -> None:
+    described = schema_page.CORE
+    assert list(described["options"]) == list(g6core.OPTIONS)
+    assert list(described["expiries"]) == list(g6core.EXPIRIES)
 
 
 class Reader:
