@@ -26,6 +26,7 @@ TAGS = ("index", "expiry_code", "offset", "strike", "right")
 PRICES = ("last_price", "average_price", "bid", "ask")
 COUNTS = ("bid_qty", "ask_qty", "volume", "oi", "oi_change")
 ANALYTICS = ("iv", "iv_err", "iv_bid", "iv_ask", "iv_fit", "delta", "gamma", "theta", "vega", "rho")
+TIMES = ("exchange_ts", "received_ts")
 FIELDS = (*PRICES, *COUNTS, *ANALYTICS)
 
 
@@ -48,11 +49,15 @@ class Contender:
 
 
 def point(row: dict[str, Any]) -> Point:
-    made = Point("points").time(row["ts"])
+    """The tags and fields that our sink's points have."""
+    made = Point("points").time(row["ts"]).tag("dte", (row["expiry"] - row["ts"].date()).days)
     for name in TAGS:
         made = made.tag(name, row[name])
     for name in FIELDS:
         made = made.field(name, row[name])
+    made = made.field("symbol", row["symbol"]).field("expiry", str(row["expiry"])).field("lot_size", row["lot_size"])
+    for name in TIMES:
+        made = made.field(name, int(row[name].timestamp() * 1e6))
     return made
 
 

@@ -19,7 +19,7 @@ from g6core.testing import START, snapshot, snapshots
 Open = Callable[..., InfluxSink]
 MICROS = 1_786_939_200_000_000
 """START."""
-IDENTITY = {"symbol", "expiry", "exchange", "token", "lot_size", "tick_size"}
+IDENTITY = {"symbol", "expiry", "lot_size"}
 
 
 def written(*given: Snapshot, wide: bool = False) -> list[Point]:
@@ -52,7 +52,8 @@ def test_a_point_per_contract() -> None:
         }
         assert point.micros == MICROS
         times = {name: int(row[name].timestamp() * 1e6) for name in ("exchange_ts", "received_ts")}
-        wanted = {name: value for name, value in row.items() if name not in point.tags and value is not None}
+        left_out = {"exchange", "token", "tick_size", *point.tags}
+        wanted = {name: value for name, value in row.items() if name not in left_out and value is not None}
         assert point.fields == {**wanted, "expiry": row["expiry"].isoformat(), **times}
 
 

@@ -31,15 +31,17 @@ def overview(snapshot: Snapshot) -> str:
 def expiries(snapshot: Snapshot) -> str:
     """A point per expiry with every column that can be a field, those of g6-greeks and of any other analytic."""
     frame, day = snapshot.expiries, trading_date(snapshot.ts)
-    rows = frame.select(name for name, dtype in frame.schema.items() if lines.has_field(dtype)).rows(named=True)
+    fields = [n for n, dtype in frame.schema.items() if n != "code" and lines.has_field(dtype)]
+    names = [lines.free(name, TAGS) for name in fields]
+    tags = zip(frame["code"].to_list(), frame["expiry"].to_list(), strict=True)
     return "".join(
         lines.line(
             "expiries",
-            {"index": snapshot.index, "code": row["code"] or "", "dte": str((row["expiry"] - day).days)},
-            {lines.free(name, TAGS): value for name, value in row.items() if name != "code"},
+            {"index": snapshot.index, "code": code or "", "dte": str((expiry - day).days)},
+            dict(zip(names, row, strict=True)),
             lines.micros(snapshot.ts),
         )
-        for row in rows
+        for (code, expiry), row in zip(tags, frame[fields].rows(), strict=True)
     )
 
 

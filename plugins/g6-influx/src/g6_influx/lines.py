@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -36,6 +37,7 @@ def has_field(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype.is_temporal() or dtype in TEXTS
 
 
+@lru_cache(maxsize=4096)
 def name(text: str) -> str:
     """A tag's value, or the key of a tag or field, as the protocol writes it.
 

@@ -20,8 +20,9 @@ from g6core import CONTRACTS, LABELS, Rejected, Snapshot, trading_date
 STATIC = (*CONTRACTS, *LABELS)
 TAGS = ("index", "expiry_code", "offset", "dte", "strike", "right")
 IDENTITY = ("symbol", "expiry", "strike", "right")
-LEG = ("symbol", "exchange", "token", "lot_size", "tick_size")
-"""Fields that stand as long as the selection."""
+LEG = ("symbol", "lot_size")
+"""Fields that stand as long as the selection. Exchange, token and tick size have none: each would be one more series of
+every contract, and follows from the index or the symbol."""
 SIDES = {"call_": "CE", "put_": "PE"}
 
 
@@ -50,14 +51,14 @@ class Options:
     def encode(self, snapshots: Sequence[Snapshot]) -> pl.Series:
         """The points of snapshots whose options have the same columns. Raises Rejected for what has no form."""
         chosen = [self._selection(s) for s in snapshots]
-        options = pl.concat([_changing(s.options) for s in snapshots])
+        options = _changing([s.options for s in snapshots])
         prefix = pl.concat([selection.prefix for selection in chosen])
         columns = [c for prefix_, rows in _rows(chosen).items() for c in _leg(options, prefix_, rows)]
         micros = np.repeat([lines.micros(s.ts) for s in snapshots], [selection.prefix.len() for selection in chosen])
         return lines.join(prefix, columns, pl.Series(micros, dtype=pl.Int64))
 
     def _selection(self, snapshot: Snapshot) -> Selection:
-        contracts, day = snapshot.options.select(STATIC), trading_date(snapshot.ts)
+        contracts, day = snapshot.options[list(STATIC)], trading_date(snapshot.ts)
         known = self._selections.get(snapshot.index)
         if known is None or known.day != day or not known.contracts.equals(contracts):
             known = self._selections[snapshot.index] = self._select(snapshot.index, day, contracts)
@@ -69,10 +70,12 @@ def columns_of(snapshot: Snapshot) -> tuple[tuple[str, pl.DataType], ...]:
     return tuple(snapshot.options.schema.items())
 
 
-def _changing(options: pl.DataFrame) -> pl.DataFrame:
-    """The columns with a field of their own in each snapshot, named as the fields."""
-    taken = [c for c in options.iter_columns() if c.name not in STATIC and lines.has_field(c.dtype)]
-    return pl.DataFrame([c.alias(lines.free(c.name, TAGS)) for c in taken])
+def _changing(options: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The columns with a field of their own in each snapshot, under one another, named as the fields."""
+    taken = [n for n, dtype in options[0].schema.items() if n not in STATIC and lines.has_field(dtype)]
+    together = pl.concat([frame[taken] for frame in options])
+    together.columns = [lines.free(name, TAGS) for name in taken]
+    return together
 
 
 def _rows(chosen: Sequence[Selection]) -> dict[str, pl.Series | None]:
