@@ -16,7 +16,7 @@ import pandas as pd
 import redis
 from influxdb_client import InfluxDBClient, Point
 from influxdb_client.client.write_api import SYNCHRONOUS
-from sqlalchemy import DateTime, create_engine, insert, select
+from sqlalchemy import BigInteger, DateTime, Index, create_engine, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.sql import func
 
@@ -75,7 +75,10 @@ class Base(DeclarativeBase):
 
 
 class Option(Base):
+    """The columns and the index of our sink's table."""
+
     __tablename__ = "rival_options"
+    __table_args__ = (Index("rival_options_chain", "index", "expiry", "ts"),)
     ts: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
     exchange: Mapped[str] = mapped_column(primary_key=True)
     symbol: Mapped[str] = mapped_column(primary_key=True)
@@ -85,6 +88,11 @@ class Option(Base):
     offset: Mapped[int]
     strike: Mapped[float]
     right: Mapped[str]
+    token: Mapped[int | None] = mapped_column(BigInteger)
+    lot_size: Mapped[int | None]
+    tick_size: Mapped[float | None]
+    exchange_ts: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    received_ts: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_price: Mapped[float | None]
     average_price: Mapped[float | None]
     bid: Mapped[float | None]
