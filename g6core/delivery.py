@@ -198,12 +198,13 @@ class SinkRunner:
             self.state.lag = self._cursor.end(path)[0] - written.snapshots
             # After a failure a sink that acknowledges late gets one batch at a time: a next failure, which starts
             # again from what is acknowledged, would otherwise undo all that was written in between.
-            moved = not (self._careful and unacknowledged) and self._write_next(written)
+            held_back = self._careful and bool(unacknowledged)
+            moved = not held_back and self._write_next(written)
             if moved:
                 due = time.monotonic() + self.sink.ack_delay.total_seconds()
                 unacknowledged.append((due, written.snapshots, written.alerts))
             self._tick_off(path, unacknowledged)
-            if moved:
+            if moved or (held_back and not unacknowledged):
                 continue
             if not unacknowledged:
                 self.state.lag = 0

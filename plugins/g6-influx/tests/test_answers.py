@@ -12,7 +12,7 @@ from g6_influx import sink as sink_module
 from g6_influx.sink import InfluxSink
 from influx_stub import METRICS, WRITE, Fault, Handler, Stub, breaks_off, drips, hangs, says
 
-from g6core import Rejected, Unavailable
+from g6core import G6Error, Rejected, Unavailable
 from g6core.testing import START, snapshot, snapshots
 
 Open = Callable[..., InfluxSink]
@@ -45,6 +45,32 @@ def test_trouble_of_the_server_is_for_later(opened: Open, stub: Stub, fault: Fau
     del stub.faults[WRITE]
     sink.write([snapshot()])
     assert len(stub.of("options")) == snapshot().options.height
+
+
+@pytest.mark.parametrize(
+    ("status", "full"), [(500, True), (503, True), (400, False)], ids=["500", "503", "quoted-in-400"]
+)
+def test_a_server_without_room_says_so(opened: Open, stub: Stub, status: int, full: bool) -> None:
+    """As InfluxDB does. In a refusal of points the words may be those of an alert, and are then no reason to wait."""
+    said = "engine: error writing WAL entry: write /var/lib/00001.wal: no space left on device"
+    stub.faults[WRITE] = says(status, f'{{"code":"internal error","message":"{said}"}}')
+    with pytest.raises(G6Error, match="no space left") as caught:
+        opened().write([snapshot()])
+    assert isinstance(caught.value, Unavailable) == full
+    assert (caught.value.code == "disk-full") == full
+
+
+def test_snapshots_are_not_encoded_for_a_server_that_still_hangs(opened: Open, stub: Stub) -> None:
+    sink = opened(timeout="200ms")
+    sink.write([snapshot()])
+    stub.faults.update({WRITE: hangs, METRICS: hangs})
+    for _ in range(3):
+        with pytest.raises(Unavailable, match=r"within 0\.2 s"):
+            sink.write(snapshots(2))
+    assert stub.asked[-3:] == [WRITE, METRICS, METRICS]
+    stub.faults.clear()
+    sink.write(snapshots(2))
+    assert len({p.micros for p in stub.of("options")}) == 2
 
 
 @pytest.mark.parametrize("status", [400, 422])

@@ -290,3 +290,34 @@ def test_times_of_any_zone_are_the_same_instant(recorded: Path, root: Path) -> N
     (row,) = asked(root, "SELECT min(ts) AS first FROM overview")
     assert row["first"] == START
     assert row["first"].astimezone(UTC) == START  # type: ignore[attr-defined]
+
+
+def test_the_next_question_sees_what_was_written_since(recorded: Path, root: Path) -> None:
+    """The database is kept from one question to the next, as long as the files are the same."""
+    count = "SELECT count(*) AS n FROM options"
+    assert asked(root, count) == asked(root, count) == [{"n": 260}]
+    archive = ParquetArchive(Settings(dir=root))
+    archive.open(make_context(root.parent, ManualClock()))
+    archive.write(snapshots(1, "NIFTY", START + timedelta(days=2), strikes=5))
+    assert asked(root, count) == [{"n": 280}]
+    assert refused(root, "SELECT nothing FROM options").code == "bad-query"
+    assert asked(root, count) == [{"n": 280}]
+    assert asked(root, "SELECT hour(min(ts)) AS h FROM options") == [{"h": 9}]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked on Windows")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.timeout(60)
+def test_a_process_that_was_forked_asks_for_itself(recorded: Path, root: Path) -> None:
+    count = "SELECT count(*) AS n FROM options"
+    assert asked(root, count) == [{"n": 260}]
+    child = os.fork()
+    if child == 0:
+        answered = False
+        try:
+            # Another question makes it let go of the database that it was born with.
+            answered = asked(root, count.replace("options", "overview")) == [{"n": 13}]
+        finally:
+            os._exit(not answered)
+    assert os.waitpid(child, 0)[1] == 0
+    assert asked(root, count) == [{"n": 260}]

@@ -16,6 +16,10 @@ LONGEST_PAUSE = 300.0
 """Seconds that a server may ask us to be silent."""
 LONGEST_TEXT = 400
 """Characters of a server's words that an error repeats."""
+FULL = re.compile(
+    r"minFreeDiskSpaceBytes|no space left on device|not enough space on the disk|disk quota exceeded", re.I
+)
+"""In the words of VictoriaMetrics, which takes nothing before its disk is quite full, and of the systems."""
 LATER = {408, 425, 429, *range(500, 600)}
 HINTS = {
     401: "set INFLUX_TOKEN to a token that may write to the bucket; nothing is lost meanwhile",
@@ -36,6 +40,8 @@ def refusal(e: ApiException, settings: Settings) -> G6Error:
     status, said = e.status or 0, words(e)
     if status == 413:
         return TooLarge(f"{settings.url} takes no body of that length")
+    if status >= 500 and FULL.search(said):
+        return _full(said, settings)
     about_lines = status in (400, 422) and not _is_page(e)
     wants_org = about_lines and not settings.org and re.search(r"\borg(ID|anization)?\b", said)
     if about_lines and not wants_org:
@@ -48,9 +54,22 @@ def refusal(e: ApiException, settings: Settings) -> G6Error:
     return Unavailable(f"{settings.url} answers {status or 'no HTTP'}: {said}", where=settings.url, hint=hint)
 
 
+def _full(said: str, settings: Settings) -> Unavailable:
+    return Unavailable(
+        f"{settings.url} has no room on its disk: {said}",
+        code="disk-full",
+        where=settings.url,
+        note="nothing is lost meanwhile; the points wait in the journal",
+        hint="free some space on the server's disk; writing goes on by itself",
+    )
+
+
 def silence(e: Exception, settings: Settings) -> Unavailable:
     """No answer at all: refused, too late, broken off."""
     reason = re.sub(r"<[^>]*>[:,]?\s*|\w+\(host=[^)]*\):\s*", "", str(e)) or type(e).__name__
+    if "timed out" in reason:
+        # In one way, wherever it was noticed: the log says it once.
+        reason = f"no whole answer within {settings.timeout.total_seconds():g} s"
     return Unavailable(
         f"{settings.url} does not answer: {reason[:LONGEST_TEXT]}",
         where=settings.url,
@@ -90,7 +109,8 @@ def pause(e: ApiException) -> float:
 
 def words(e: ApiException) -> str:
     """What the server says, in one line."""
-    text = e.body or ""
+    # VictoriaMetrics begins with our own address and port, which are others at each connection.
+    text = re.sub(r'^remoteAddr: "[^"]*"; requestURI: [^;]*; ', "", e.body or "")
     try:
         document = json.loads(text)
         text = str(document["message"] if "message" in document else document["error"])

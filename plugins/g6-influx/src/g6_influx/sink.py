@@ -33,6 +33,7 @@ class InfluxSink(Sink):
         self._server: Server | None = None
         self._starts: set[tuple[str, ...]] = set()
         self._largest = LARGEST
+        self._failed = False
 
     def open(self, context: Context) -> None:
         # The first request is that of the first write, in the sink's own thread: a server that hangs delays no start.
@@ -54,8 +55,13 @@ class InfluxSink(Sink):
             server.close()
 
     def write(self, snapshots: Sequence[Snapshot]) -> None:
+        if self._failed:
+            # Whether it answers at all: for one that hangs the same snapshots would be encoded at each try.
+            self._connected().started()
+        self._failed = True
         for body in self._encoder.bodies(snapshots):
             self._send(body)
+        self._failed = False
 
     def write_alerts(self, alerts: Sequence[Alert]) -> None:
         self._send(facts.alerts(alerts).encode())

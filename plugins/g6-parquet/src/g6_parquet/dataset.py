@@ -48,8 +48,9 @@ class Dataset:
 
     def _at(self, place: Place, ts: datetime) -> Snapshot | None:
         newest: tuple[pl.DataFrame, Segment] | None = None
+        until = pl.col("ts") <= ts
         for segment in place.segments():
-            row = self._heads.of(place, segment).filter(pl.col("ts") <= ts).tail(1)
+            row = self._heads.of(place, segment).filter(until).tail(1)
             if row.height and (newest is None or row["ts"][0] > newest[0]["ts"][0]):
                 newest = row, segment
         if newest is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,7 @@ def ask(root: Path, sql: str, memory: str = MEMORY) -> pa.Table:
         )
     for left in reversed(range(TRIES)):
         try:
-            with closing(_database(memory)) as db:
-                return _answer(db, sql, root)
+            return _answer(root, sql, memory)
         except Vanished:
             if not left:
                 raise
@@ -54,24 +52,21 @@ class Vanished(DataError):
     code = "parquet-unreadable"
 
 
-def _database(memory: str) -> duckdb.DuckDBPyConnection:
+def _answer(root: Path, sql: str, memory: str) -> pa.Table:
     import duckdb
 
+    db = None
     try:
-        return views.database(memory)
-    except duckdb.Error:
-        raise ConfigError(f"{memory!r} is no size of memory", code="bad-query", hint="such as --memory 8GB") from None
-
-
-def _answer(db: duckdb.DuckDBPyConnection, sql: str, root: Path) -> pa.Table:
-    import duckdb
-
-    try:
-        views.define(db, root, sql)
+        db = views.opened(root, sql, memory)
         _check_one_question(db, sql)
         return _fetched(db, sql)
     except duckdb.Error as e:
+        # The database may have become unusable with it.
+        views.forget()
         raise _told(e, sql, db, root) from e
+    finally:
+        if db is not None:
+            db.close()
 
 
 def _check_one_question(db: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -103,7 +98,7 @@ def _fetched(db: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     return pa.Table.from_batches(batches, reader.schema)
 
 
-def _told(e: duckdb.Error, sql: str, db: duckdb.DuckDBPyConnection, root: Path) -> G6Error:
+def _told(e: duckdb.Error, sql: str, db: duckdb.DuckDBPyConnection | None, root: Path) -> G6Error:
     import duckdb
 
     text = str(e)
@@ -155,8 +150,8 @@ def _place(text: str) -> Sequence[str]:
     return re.findall(r"^LINE \d+: .*$", text, re.MULTILINE)[:1]
 
 
-def _hint(text: str, sql: str, db: duckdb.DuckDBPyConnection) -> str | None:
-    there = views.columns(db)
+def _hint(text: str, sql: str, db: duckdb.DuckDBPyConnection | None) -> str | None:
+    there = views.columns(db) if db is not None else {}
     if table := re.search(r"Table with name (\S+) does not exist", text):
         close = difflib.get_close_matches(table[1].lower(), views.VIEWS, n=1)
         listed = f"the tables are {', '.join(views.VIEWS)}"

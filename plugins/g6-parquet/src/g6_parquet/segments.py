@@ -35,6 +35,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -75,12 +76,12 @@ class Place:
     tables: Sequence[str] = TABLES
 
     def directory(self, table: str) -> Path:
-        return self.root / table / f"index={quote(self.index, safe='')}" / f"date={self.day}"
+        return self.root.joinpath(table, f"index={quote(self.index, safe='')}", f"date={self.day}")
 
     def file(self, table: str, segment: Segment) -> Path:
         return self.directory(table) / segment.name
 
-    @property
+    @cached_property
     def deciding(self) -> Path:
         return self.directory(self.tables[-1])
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from g6_parquet.segments import ALERTS, TABLES, Place, Segment, places
 from g6_parquet.upkeep import is_parquet
+from g6core import ConfigError
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,8 +50,40 @@ SETTINGS = ("temp_directory=''", "enable_external_access=false", "lock_configura
 """After these a statement reaches the allowed files and nothing else: no other file, no network, no setting."""
 
 
+Files = tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+"""Of each view the paths of its files, in groups of the same columns."""
+
+
+def opened(root: Path, sql: str, memory: str) -> duckdb.DuckDBPyConnection:
+    """A session over the views that `sql` names, all of them when it names none. Raises duckdb.Error."""
+    named = [name for name in VIEWS if re.search(rf"\b{name}\b", sql, re.IGNORECASE)] or list(VIEWS)
+    live = {tables: _live(root, tables) for tables in {_set(VIEWS[name][0]) for name in named}}
+    files = tuple((name, _groups(live[_set(VIEWS[name][0])], VIEWS[name][0])) for name in named)
+    return _over(files, memory).cursor()
+
+
+@lru_cache(maxsize=1)
+def _over(files: Files, memory: str) -> duckdb.DuckDBPyConnection:
+    """A database with the views, shut off from everything else. It is kept, since to make one takes longer than most
+    questions do; a file of a name never changes, so the same files are the same answers."""
+    db = database(memory)
+    for name, groups in files:
+        table, view = VIEWS[name]
+        db.execute(f"CREATE VIEW {name} AS {view.format(table=f'({_union(table, groups)})')}")
+    allowed = dict.fromkeys(path for _, groups in files for paths in groups for path in paths)
+    for setting in (f"allowed_paths={_texts(allowed)}", *SETTINGS):
+        db.execute(f"SET {setting}")
+    return db
+
+
+forget = _over.cache_clear
+if hasattr(os, "register_at_fork"):
+    # Its threads would not survive a fork.
+    os.register_at_fork(before=forget)
+
+
 def database(memory: str) -> duckdb.DuckDBPyConnection:
-    """An empty one, that loads nothing. India's time is the local one. Raises duckdb.Error for no size of memory."""
+    """An empty one, that loads nothing. India's time is the local one. Raises ConfigError for no size of memory."""
     import duckdb
 
     db = duckdb.connect(
@@ -57,26 +92,15 @@ def database(memory: str) -> duckdb.DuckDBPyConnection:
             "autoinstall_known_extensions": False,
             "allow_community_extensions": False,
             "python_enable_replacements": False,
+            "enable_external_file_cache": False,
         }
     )
-    db.execute("SET TimeZone = 'Asia/Kolkata'")
-    db.execute("SET memory_limit = $limit", {"limit": memory})
+    db.execute("SET GLOBAL TimeZone = 'Asia/Kolkata'")
+    try:
+        db.execute("SET memory_limit = $limit", {"limit": memory})
+    except duckdb.Error:
+        raise ConfigError(f"{memory!r} is no size of memory", code="bad-query", hint="such as --memory 8GB") from None
     return db
-
-
-def define(db: duckdb.DuckDBPyConnection, root: Path, sql: str) -> None:
-    """Make the views that `sql` names, all of them when it names none, and shut everything else off."""
-    named = [name for name in VIEWS if re.search(rf"\b{name}\b", sql, re.IGNORECASE)] or list(VIEWS)
-    sets = {VIEWS[name][0]: _set(VIEWS[name][0]) for name in named}
-    live = {tables: _live(root, tables) for tables in set(sets.values())}
-    allowed: dict[str, None] = {}
-    for name in named:
-        table, view = VIEWS[name]
-        groups = _groups(live[sets[table]], table)
-        allowed.update(dict.fromkeys(path for paths in groups for path in paths))
-        db.execute(f"CREATE VIEW {name} AS {view.format(table=f'({_union(table, groups)})')}")
-    for setting in (f"allowed_paths={_texts(allowed)}", *SETTINGS):
-        db.execute(f"SET {setting}")
 
 
 def _set(table: str) -> tuple[str, ...]:
@@ -94,18 +118,18 @@ def _live(root: Path, tables: Sequence[str]) -> list[tuple[Place, Segment]]:
     return [(place, segment) for place in places(root, tables) for segment in place.segments()]
 
 
-def _groups(live: Iterable[tuple[Place, Segment]], table: str) -> list[list[str]]:
+def _groups(live: Iterable[tuple[Place, Segment]], table: str) -> tuple[tuple[str, ...], ...]:
     """The files by their columns, so that only the first of each group is opened to learn them."""
     groups: dict[str, list[str]] = {}
     for place, segment in live:
         groups.setdefault(segment.columns, []).append(str(place.file(table, segment)))
-    return [_sound_first(paths) for paths in groups.values()]
+    return tuple(_sound_first(paths) for paths in groups.values())
 
 
-def _sound_first(paths: list[str]) -> list[str]:
+def _sound_first(paths: list[str]) -> tuple[str, ...]:
     """A damaged file must not stand for those that a query would read."""
     sound = next((n for n, path in enumerate(paths) if is_parquet(Path(path))), 0)
-    return [paths[sound], *paths[:sound], *paths[sound + 1 :]]
+    return (paths[sound], *paths[:sound], *paths[sound + 1 :])
 
 
 def _union(table: str, groups: Sequence[Sequence[str]]) -> str:

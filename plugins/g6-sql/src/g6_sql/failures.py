@@ -6,6 +6,8 @@ taken away) a person can mend, so the rows wait for that.
 
 from __future__ import annotations
 
+import re
+
 from g6core import G6Error, Rejected, Unavailable
 
 _BAD_ROWS = ("21", "22", "23")
@@ -39,8 +41,10 @@ def failure(e: Exception, where: str) -> G6Error:
         return Rejected(f"the database refuses the rows: {text}", where=where)
     hint = HINTS.get(code) or HINTS.get(code.rpartition("_")[0])
     if code.startswith(_FULL):
+        # Without the file and the line, which are others at each attempt: the log says it once.
+        reason = re.sub(r' "[^"]*"|;.*', "", text)
         return Unavailable(
-            f"no space for the database: {text}",
+            f"no space for the database: {reason}",
             code="disk-full",
             where=where,
             note="nothing of the batch was stored; it waits in the journal",

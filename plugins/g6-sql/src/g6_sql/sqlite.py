@@ -126,9 +126,9 @@ class SqliteStore(Store):
         while db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             try:
                 db.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as e:
                 # Two that change it at once do not wait for one another, whatever the timeout says.
-                if time.monotonic() > end:
+                if not getattr(e, "sqlite_errorname", "").startswith("SQLITE_BUSY") or time.monotonic() > end:
                     raise
                 time.sleep(0.01)
         db.execute("PRAGMA synchronous = FULL")
