@@ -13,8 +13,8 @@ directory must be one that the user `postgres` can reach when this runs as root.
 
 A question to Parquet is `g6_parquet.query.ask`, what `g6 query` calls, several times in one process; to the CSV tree it
 is DuckDB's `read_csv`, and polars' `scan_csv`, over the files that hold the answer; to PostgreSQL it is psycopg over
-one connection. The first time is shown, and the median of the others; a rival that takes long is asked until a minute is
-over. All must give the same numbers. The newest chain at or before an instant is compared with a search by polars
+one connection. The first time is shown, and the median of the others; a rival that takes long is asked until a minute
+is over. All must give the same numbers. The newest chain at or before an instant is compared with a search by polars
 through the rows as they were made.
 """
 
