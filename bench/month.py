@@ -208,11 +208,13 @@ def sizes(place: Path, days: Sequence[date]) -> dict[str, Any]:
     }
 
 
-def command(place: Path, day: date) -> float:
-    """Seconds of the whole `g6 query`, a process of its own."""
+def command(place: Path, day: date, plugins: str) -> float:
+    """Seconds of the whole `g6 query`, a process of its own; plugins: what the settings select."""
     words = [sys.executable, "-m", "g6core", "query", questions(day)[0].parquet, "--csv"]
+    environment = {**os.environ, "G6_PLUGINS": plugins}
     began = time.perf_counter()
-    subprocess.run([*words, "--data-dir", str(place / "data")], check=True, capture_output=True, cwd=place)
+    command = [*words, "--data-dir", str(place / "data")]
+    subprocess.run(command, check=True, capture_output=True, cwd=place, env=environment)
     return time.perf_counter() - began
 
 
@@ -224,7 +226,8 @@ def measure(place: Path, days: Sequence[date], postgres_days: int, repeat: int) 
         "sizes": sizes(place, days),
         "questions": [vars(times) for times in told],
         "at": at(place, days),
-        "command_s": command(place, days[len(days) // 8]),
+        "command_s": command(place, days[len(days) // 8], "parquet"),
+        "command_not_selected_s": command(place, days[len(days) // 8], "csv"),
         "postgres_days": postgres_days,
         "load": [load, os.getloadavg()[0]],
     }
@@ -265,7 +268,8 @@ def table(found: dict[str, Any]) -> str:
         f"{at['largest']:.1f}; the first of an index and day {at['first_of_a_day']:.1f}. "
         f"{at['instants']:,} instants equal the search, {at['without']} of them with nothing"
         f" recorded before on their day.",
-        f"`g6 query` of the first question, as a whole: {found['command_s']:.2f} s.",
+        f"`g6 query` of the first question, as a whole: {found['command_s']:.2f} s; "
+        f"{found['command_not_selected_s']:.2f} s where `plugins` does not name parquet.",
         f"PostgreSQL has the first {found['postgres_days']} days. Load at start and end: "
         f"{', '.join(f'{load:.1f}' for load in found['load'])}.",
     ]

@@ -274,6 +274,7 @@ def mount() -> Iterator[Mount]:
     yield tmpfs
     for place in mounted:
         subprocess.run(["umount", "-l", str(place)], check=True)
+        place.rmdir()
 
 
 @pytest.fixture
