@@ -92,10 +92,13 @@ def of_postgres(server: Postgres, url: str) -> Rows:
 
 
 def of_influx(server: VictoriaMetrics) -> Counter[tuple[str, int, str, str, float]]:
-    """Numbers alone are kept there, and milliseconds: (index, milliseconds, strike, right, open interest)."""
+    """Numbers alone are kept there, and milliseconds: (index, milliseconds, strike, right, open interest).
+
+    As a question sees it: what came twice lies there twice until it is merged, and is one point to whoever asks.
+    """
     server.get("/internal/force_flush")
     rows: Counter[tuple[str, int, str, str, float]] = Counter()
-    for line in server.get("/api/v1/export?match[]=options_oi&reduce_mem_usage=1").splitlines():
+    for line in server.get("/api/v1/export?match[]=options_oi").splitlines():
         series = json.loads(line)
         tags = series["metric"]
         for ts, value in zip(series["timestamps"], series["values"], strict=True):
