@@ -33,6 +33,13 @@ _HOMES = {
     "Alert": "components",
     "IndexReport": "components",
     "CycleReport": "components",
+    "ProviderReport": "components",
+    "SinkReport": "components",
+    "RunReport": "components",
+    "Http": "http",
+    "Page": "http",
+    "problem": "http",
+    "metric": "metrics",
     "Login": "login",
     "Session": "login",
     "hide": "redact",
@@ -86,18 +93,23 @@ __all__ = [
     "Duration",
     "Finding",
     "G6Error",
+    "Http",
     "IndexReport",
     "Login",
     "NoSettings",
+    "Page",
     "PluginError",
     "Provider",
+    "ProviderReport",
     "ProviderSpec",
     "Public",
     "ReadReport",
     "Rejected",
     "Remark",
+    "RunReport",
     "Session",
     "Sink",
+    "SinkReport",
     "SinkSpec",
     "Snapshot",
     "Spot",
@@ -112,6 +124,8 @@ __all__ = [
     "hide",
     "hookimpl",
     "make_context",
+    "metric",
+    "problem",
     "read_day",
     "redacted",
     "trading_date",
@@ -132,9 +146,12 @@ if TYPE_CHECKING:
         Finding,
         IndexReport,
         Provider,
+        ProviderReport,
         ReadReport,
         Remark,
+        RunReport,
         Sink,
+        SinkReport,
         Spot,
         Strategy,
     )
@@ -143,7 +160,9 @@ if TYPE_CHECKING:
     from g6core.errors import AuthExpired, ConfigError, DataError, G6Error, PluginError, Rejected, Unavailable
     from g6core.exchange import IST, Calendar, trading_date
     from g6core.hookspecs import hookimpl
+    from g6core.http import Http, Page, problem
     from g6core.login import Login, Session
+    from g6core.metrics import metric
     from g6core.redact import hide, redacted
     from g6core.snapshot import CONTRACTS, EXPIRIES, LABELS, OPTIONS, QUOTES, Snapshot, conform
     from g6core.specs import AlertSpec, AnalyticSpec, NoSettings, ProviderSpec, Public, SinkSpec, StrategySpec

@@ -1,19 +1,19 @@
 """Alert rules: a reader of the journal that puts its finds back into it.
 
-The alerts of a snapshot and the rules' place in the day are committed together: each alert is raised exactly once, also
-across a crash.
+The alerts of a snapshot, what the rules remember, and their place in the day are committed together: each alert is
+raised exactly once, also across a crash.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from g6core.components import Alert, AlertRule
+from g6core.components import Alert, AlertRule, RunReport
 from g6core.cursor import Cursor
-from g6core.days import RULES, Entry
+from g6core.days import RULES, Entry, rule_states
 from g6core.errors import DataError
 from g6core.faults import FAULTS, told
 from g6core.journal import AlertRow, Journal, alert_row
@@ -31,10 +31,15 @@ class Rules:
         self._journal = journal
         self._before: dict[str, Snapshot] = {}
         self._failures: dict[tuple[str, str], int] = {}
-        self._uncommitted: dict[Path, tuple[list[AlertRow], int]] = {}
+        self._uncommitted: dict[Path, tuple[list[AlertRow], int | None]] = {}
+        self._states: dict[Path, dict[str, str]] = {}
+        """What the day in use holds of the rules' states."""
 
     def replace(self, rules: Mapping[str, AlertRule]) -> None:
-        """Go on with other rules; what was seen last stays known."""
+        """Go on with other rules, opened; what was seen last stays known, and one of the same name goes on."""
+        for name, rule in rules.items():
+            if name in self._rules:
+                rule.restore(self._rules[name].state())
         self._rules = rules
         self._failures.clear()
 
@@ -45,6 +50,7 @@ class Rules:
         """
         if not self._rules:
             return
+        self._restore(paths)
         cursor = Cursor(RULES, self._journal.recent)
         try:
             for path in paths:
@@ -70,25 +76,69 @@ class Rules:
         if not self._rules or not entries:
             return []
         found = [pair for _, snapshot in entries for pair in self._check(snapshot)]
-        rows = self._uncommitted.get(path, ([], 0))[0] + [row for row, _ in found]
-        self._uncommitted[path] = (rows, entries[-1][0])
-        for day in list(self._uncommitted):
-            self._journal.commit_alerts(day, *self._uncommitted[day])
-            del self._uncommitted[day]
+        self._put(path, [row for row, _ in found], entries[-1][0])
+        self._commit()
         return [alert for _, alert in found]
+
+    def watch(self, path: Path, run: RunReport) -> list[Alert]:
+        """Let the rules look at the recorder; their alerts go into that day, as with `look`."""
+        found = [pair for name, rule in self._rules.items() for pair in self._guarded(name, "", rule.watch, run)]
+        if found or self._changed(path):
+            self._put(path, [row for row, _ in found], None)
+        self._commit()
+        return [alert for _, alert in found]
+
+    def _put(self, path: Path, rows: Sequence[AlertRow], upto: int | None) -> None:
+        before, reached = self._uncommitted.get(path, ([], None))
+        self._uncommitted[path] = ([*before, *rows], reached if upto is None else upto)
+
+    def _commit(self) -> None:
+        for path in list(self._uncommitted):
+            changed = self._changed(path)
+            self._journal.commit_alerts(path, *self._uncommitted[path], changed)
+            self._states = {path: self._states.get(path, {}) | changed}
+            del self._uncommitted[path]
+
+    def _changed(self, path: Path) -> dict[str, str]:
+        """The states that the day does not hold as they are now."""
+        held = self._states.get(path, {})
+        states = {name: rule.state() for name, rule in self._rules.items()}
+        return {name: state for name, state in states.items() if state != held.get(name, "")}
+
+    def _restore(self, paths: Sequence[Path]) -> None:
+        """Give the rules what the newest day that says anything remembers of them."""
+        for path in reversed(paths):
+            try:
+                states = rule_states(path)
+            except DataError as e:
+                log.error("the alert rules cannot look at %s: %s", path.name, told(e))
+                continue
+            if states is not None:
+                self._states = {path: states}
+                for name, rule in self._rules.items():
+                    rule.restore(states.get(name, ""))
+                return
 
     def _check(self, snapshot: Snapshot) -> list[tuple[AlertRow, Alert]]:
         found: list[tuple[AlertRow, Alert]] = []
+        before = self._before.get(snapshot.index)
         for name, rule in self._rules.items():
-            key = (name, snapshot.index)
-            if self._failures.get(key, 0) >= MUTED_AFTER:
-                continue
-            try:
-                found += [(alert_row(a), a) for a in rule.check(snapshot, self._before.get(snapshot.index))]
-                self._failures[key] = 0
-            except FAULTS as e:
-                self._failures[key] = self._failures.get(key, 0) + 1
-                muted = "; muted from now on" if self._failures[key] == MUTED_AFTER else ""
-                log.warning("alert rule %s on %s: %s%s", name, snapshot.index, told(e), muted)
+            found += self._guarded(name, snapshot.index, rule.check, snapshot, before)
         self._before[snapshot.index] = snapshot
+        return found
+
+    def _guarded(
+        self, name: str, index: str, ask: Callable[..., Iterable[Alert]], *about: object
+    ) -> list[tuple[AlertRow, Alert]]:
+        key = (name, index)
+        if self._failures.get(key, 0) >= MUTED_AFTER:
+            return []
+        try:
+            found = [(alert_row(a), a) for a in ask(*about)]
+        except FAULTS as e:
+            self._failures[key] = self._failures.get(key, 0) + 1
+            muted = "; muted from now on" if self._failures[key] == MUTED_AFTER else ""
+            log.warning("alert rule %s on %s: %s%s", name, index or "the recorder", told(e), muted)
+            return []
+        self._failures.pop(key, None)
         return found

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from g6core.exchange import Calendar
     from g6core.history import History
-    from g6core.login import Login
+    from g6core.http import Http
+    from g6core.login import Login, Session
     from g6core.snapshot import Snapshot
 
 
@@ -41,6 +42,8 @@ class Context:
     wall_clock: Clock | None = None
     """The machine's time, for when something arrived: `clock` stands still during a cycle, and between two. None where
     nothing arrives by itself."""
+    http: Http | None = None
+    """The HTTP port of the settings and what the recorder says there; None where nothing is served."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ class Alert:
 class IndexReport:
     """What one cycle did for one index. status: recorded, skipped or failed; reason says why when not recorded.
 
-    nearest: the row of `Snapshot.expiries` of the nearest expiry, with what analytics added to it.
+    nearest: the row of `Snapshot.expiries` of the nearest expiry, with what analytics added to it. received: when the
+    newest quote arrived, None where no quote says so.
     """
 
     status: str
@@ -125,6 +129,7 @@ class IndexReport:
     nearest: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     notes: Sequence[str] = ()
+    received: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,56 @@ class CycleReport:
     seconds: float
     indices: Mapping[str, IndexReport]
     alerts: Sequence[Alert] = ()
+
+
+@dataclass(frozen=True)
+class ProviderReport:
+    """How a provider does. error: why it gives nothing at present, None when it does; code: of that error.
+
+    session: how it stands with its broker, asked while the market is closed; None where there is no login or it is not
+    known. age: seconds since the newest quote arrived; None where no quote says when.
+    """
+
+    error: str | None = None
+    code: str | None = None
+    session: Session | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True)
+class SinkReport:
+    """How a sink does. Counts are of this run. lag: snapshots of the day that it has still to get.
+
+    behind: seconds since it last got on, while something waits. rejected: dead letters. error: why it takes nothing at
+    present.
+    """
+
+    written: int = 0
+    retried: int = 0
+    rejected: int = 0
+    lag: int = 0
+    behind: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How the recorder itself does at an instant, after a cycle or at a tick of a closed market.
+
+    cycle: the cycle that just ended, None while the market is closed. opens: when it opens next, None while it is open.
+    missed: cycles in a row that recorded nothing, by index. problem: why the journal cannot be written. free: bytes
+    left on the disk of the data directory, None when nobody can tell.
+    """
+
+    ts: datetime
+    cycle: CycleReport | None
+    opens: datetime | None
+    interval: timedelta
+    missed: Mapping[str, int]
+    providers: Mapping[str, ProviderReport]
+    sinks: Mapping[str, SinkReport]
+    problem: str | None = None
+    free: int | None = None
 
 
 class Component:
@@ -251,6 +306,10 @@ class Sink(Component, ABC):
     """True when several processes may write there at the same time, as with a server. `g6 sinks fill` then works while
     a recorder runs."""
 
+    serves_http: bool = False
+    """True when it answers on the HTTP port of the settings, the recorder's own pages included (`Context.http`). The
+    recorder then opens no port itself."""
+
     @abstractmethod
     def write(self, snapshots: Sequence[Snapshot]) -> None:
         """Store the snapshots, oldest first. Returns when they are safe.
@@ -301,3 +360,23 @@ class AlertRule(Component, ABC):
 
         An exception is logged and mutes the rule for that index after five in a row.
         """
+
+    def watch(self, run: RunReport) -> Iterable[Alert]:
+        """The alerts about the recorder itself; called after each cycle, once its snapshots were checked, and at each
+        tick while the market is closed. Not called in a replay. An alert of no index has `index=""`.
+
+        An exception is logged and mutes this call after five in a row.
+        """
+        return ()
+
+    def state(self) -> str:
+        """What the rule has to remember over a restart, as text; empty for nothing.
+
+        Asked after each round of checks and committed together with its alerts: after a crash the rule is given the
+        state that goes with the last alerts in the journal, and then every snapshot that was not looked at.
+        """
+        return ""
+
+    def restore(self, state: str) -> None:
+        """Called after `open`, before the first `check`, with what `state` said last, perhaps on an earlier day or with
+        other settings. What cannot be used of it is left out; nothing is raised."""

@@ -133,7 +133,8 @@ class _Resolution:
             self.problems += [e for e in validated(NoSettings, table)[1] if e.code == "secret-in-file"]
             return None
         table.schema = f"{kind}.{registered.spec.name}"
-        if not self._is_enabled((kind, name, "enabled")):
+        named = registered.spec.by_default or bool(self._layers.table(kind).get(name))
+        if not self._is_enabled((kind, name, "enabled"), named):
             return Configured(name, registered.spec, None, enabled=False, sources=table.sources)
         return self._configured(name, registered.spec, table)
 
@@ -177,10 +178,10 @@ class _Resolution:
         self.problems.append(ConfigError("`use` should be the name of a component", where=where))
         return None
 
-    def _is_enabled(self, path: Key) -> bool:
+    def _is_enabled(self, path: Key, otherwise: bool = True) -> bool:
         leaf = self._layers.leaves.get(path)
         if leaf is None:
-            return True
+            return otherwise
         try:
             return TypeAdapter(bool).validate_python(leaf.value)
         except ValidationError:

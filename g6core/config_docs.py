@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from g6core import strategies
 from g6core.config import KINDS
 from g6core.samples import kind_of, shown_default
-from g6core.settings import IndexTable, JournalSettings, Settings
+from g6core.settings import SECTIONS, IndexTable, Settings
 
 INTRODUCTION = """\
 # Configuration
@@ -95,8 +95,9 @@ replaces it. Plugins may bring more than these:
 
 def configuration_page() -> str:
     """The whole page as Markdown."""
-    parts = [INTRODUCTION, _table(Settings, skip={*KINDS, "indices", "journal"})]
-    parts += ["## `[journal]`\n", _table(JournalSettings)]
+    parts = [INTRODUCTION, _table(Settings, skip={*KINDS, "indices", *SECTIONS})]
+    for section, model in SECTIONS.items():
+        parts += [f"## `[{section}]`\n", _table(model)]
     parts += [
         "## `[indices.NAME]`\n",
         "Without any such table, every index that the provider serves is recorded. The table may also be called "

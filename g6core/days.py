@@ -102,6 +102,16 @@ def is_simulated(path: Path) -> bool | None:
     return bool(json.loads(row[0]).get("simulated")) if row else None
 
 
+def rule_states(path: Path) -> dict[str, str] | None:
+    """What the alert rules remembered when the day was last written; None for a day that was recorded without rules."""
+    with reading(path) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'rule_states'").fetchone():
+            return None
+        states = dict(db.execute("SELECT rule, state FROM rule_states").fetchall())
+        looked = db.execute("SELECT 1 FROM cursors WHERE reader = ?", (RULES,)).fetchone()
+    return states if states or looked else None
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot change the day. Raises DataError when the file is no whole journal of this format."""

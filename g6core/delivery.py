@@ -13,12 +13,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from g6core.components import Alert, Clock, Context, Sink
+from g6core.components import Alert, Clock, Context, Sink, SinkReport
 from g6core.days import Entry
 from g6core.errors import DataError, Rejected, Unavailable
 from g6core.faults import FAULTS, told
@@ -81,6 +81,7 @@ class SinkRunner:
         self._opened = False
         self._careful = False
         self._failures = 0
+        self._got_on = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"g6-sink-{name}", daemon=True)
 
     def open(self) -> None:
@@ -101,8 +102,13 @@ class SinkRunner:
         with self._wake:
             if path not in self._days:
                 self._days.append(path)
-            self._idle = False
+            if self._idle:
+                self._idle, self._got_on = False, time.monotonic()
             self._wake.notify_all()
+
+    def report(self) -> SinkReport:
+        """How the sink does."""
+        return SinkReport(**asdict(self.state), behind=0.0 if self._idle else time.monotonic() - self._got_on)
 
     def pending(self) -> int:
         """Snapshots and alerts that are not ticked off yet, over all days; asks the journal."""
@@ -251,6 +257,7 @@ class SinkRunner:
         if reached:
             self.sink.confirm()
             self._cursor.move(path, reached[1], reached[2])
+            self._got_on = time.monotonic()
             self._failures, self._careful = 0, False
 
     def _complain(self, e: BaseException) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from g6core.config import KINDS, Configuration, Configured
+from g6core.settings import SECTIONS
 from g6core.validation import is_secret
 
 DEFAULT = "default"
@@ -35,9 +36,9 @@ def effective(configuration: Configuration) -> list[Effective]:
 
 
 def _core(configuration: Configuration) -> Iterator[Effective]:
-    apart = {*KINDS, "indices", "strategy", "journal"}
+    apart = {*KINDS, "indices", "strategy", *SECTIONS}
     settings, layers = configuration.settings, configuration.layers
-    for prefix, model in (("", settings), ("journal", settings.journal)):
+    for prefix, model in (("", settings), *((name, getattr(settings, name)) for name in SECTIONS)):
         dumped = model.model_dump(mode="json", exclude=apart)
         for name, shown in dumped.items():
             path = (prefix, name) if prefix else (name,)

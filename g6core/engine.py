@@ -7,11 +7,14 @@ journal in threads of their own (`delivery`).
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from g6core import days
 from g6core.alerting import Rules
@@ -19,7 +22,7 @@ from g6core.analysis import analyse
 from g6core.assembly import Assembly
 from g6core.clock import CycleClock
 from g6core.collector import Collector, Raw
-from g6core.components import Alert, Clock, Component, Context, CycleReport, IndexReport
+from g6core.components import Alert, Clock, Component, Context, CycleReport, IndexReport, RunReport
 from g6core.cursor import Cursor
 from g6core.days import RULES, Entry
 from g6core.delivery import SinkRunner
@@ -33,13 +36,16 @@ from g6core.recorder import Recorder
 from g6core.snapshot import Snapshot
 from g6core.source import Source
 
+if TYPE_CHECKING:
+    from g6core.http import Http
+
 log = logging.getLogger("g6.engine")
 
 
 class Engine:
     """Runs cycles. `start`, then `cycle` as often as you like, then `stop`; `loop` does that by the clock."""
 
-    def __init__(self, assembly: Assembly, clock: Clock) -> None:
+    def __init__(self, assembly: Assembly, clock: Clock, http: Http | None = None) -> None:
         self.assembly = assembly
         self.clock = clock
         self.settings = assembly.settings
@@ -49,7 +55,13 @@ class Engine:
         self._cycle_clock = CycleClock(clock.now())
         self._lock = DirectoryLock(self.data_dir)
         self._context = Context(
-            self.data_dir, self._cycle_clock, self.calendar, History(self.data_dir), self.settings.interval, clock
+            self.data_dir,
+            self._cycle_clock,
+            self.calendar,
+            History(self.data_dir),
+            self.settings.interval,
+            clock,
+            http,
         )
         readers = [*assembly.sinks, *([RULES] if assembly.rules else [])]
         self._journal = Journal(self.data_dir, readers, self.settings.journal.max_size)
@@ -58,6 +70,10 @@ class Engine:
         self.sources: list[Source] = []
         self._opened: list[Component] = []
         self._last: datetime | None = None
+        self.run: RunReport | None = None
+        """How the recorder did when it was last looked at; None in a replay."""
+        self._missed: dict[str, int] = {}
+        self._received: dict[str, datetime | None] = {}
         self.latest: datetime | None = None
         """The newest instant that was recorded or tried, over all runs."""
 
@@ -94,6 +110,26 @@ class Engine:
         report = CycleReport(now, time.perf_counter() - began, reports, alerts)
         self._announce(report)
         return report
+
+    def watch(self, now: datetime, cycle: CycleReport | None, opens: datetime | None = None) -> None:
+        """Let the alert rules look at the recorder itself: after a live cycle, and at each tick of a closed market.
+
+        opens: when the market opens, None while it is open.
+        """
+        for index, report in (cycle.indices if cycle else {}).items():
+            self._missed[index] = 0 if report.status == "recorded" else self._missed.get(index, 0) + 1
+            self._received[index] = report.received or self._received.get(index)
+        self.run = self._run_report(now, cycle, opens)
+        if not self.assembly.rules:
+            return
+        path = self._day_for_alerts(now)
+        try:
+            alerts = self._rules.watch(path, self.run)
+        except (Unavailable, DataError) as e:
+            log.error("%s", e.render())
+        else:
+            for runner in self.runners.values() if alerts else ():
+                runner.notify(path)
 
     def settle(self, seconds: float) -> None:
         """Record what a provider still answers within that time."""
@@ -140,8 +176,7 @@ class Engine:
         collectors = [source.collector for source in self.sources]
         if any(c.is_open(plan.index, now) for c in collectors for plan in c.plans):
             return now
-        exchanges = {self.calendar.exchange_of(plan.index) for c in collectors for plan in c.plans}
-        return min((self.calendar.next_open(exchange, now) for exchange in exchanges if exchange), default=now)
+        return min((self.calendar.next_open(exchange, now) for exchange in self._exchanges()), default=now)
 
     def instants(self) -> list[datetime] | None:
         """The instants of the recording that is being replayed; None for live sources."""
@@ -168,17 +203,48 @@ class Engine:
         """Snapshots that wait in memory for room in the journal."""
         return self._recorder.unsaved
 
+    def _run_report(self, now: datetime, cycle: CycleReport | None, opens: datetime | None) -> RunReport:
+        providers = {s.name: s.report(now, self._received, self._context, ask=opens is not None) for s in self.sources}
+        try:
+            free = shutil.disk_usage(self.data_dir).free
+        except OSError:
+            free = None
+        return RunReport(
+            ts=now,
+            cycle=cycle,
+            opens=opens,
+            interval=self.settings.interval,
+            missed={index: n for index, n in self._missed.items() if n},
+            providers=providers,
+            sinks={name: runner.report() for name, runner in self.runners.items()},
+            problem=self.problem.message if self.problem else None,
+            free=free,
+        )
+
+    def _day_for_alerts(self, now: datetime) -> Path:
+        """The trading day; where there is none, on a Sunday say, the newest that was recorded."""
+        today = days.day_path(self.data_dir, trading_date(now))
+        if today.exists() or any(self.calendar.is_trading_day(e, trading_date(now)) for e in self._exchanges()):
+            return today
+        return next(reversed(days.days(self.data_dir)), today)
+
+    def _exchanges(self) -> set[str]:
+        plans = [plan for source in self.sources for plan in source.collector.plans]
+        return {exchange for plan in plans if (exchange := self.calendar.exchange_of(plan.index))}
+
     def _refuse_to_mix(self) -> None:
         """Simulated and real snapshots in one directory could never be told apart in a CSV file."""
-        newest = days.days(self.data_dir)[-1:]
+        kinds = ((path, days.is_simulated(path)) for path in reversed(days.days(self.data_dir)))
+        # A day may hold nothing but alerts about the recorder.
+        newest = list(islice((pair for pair in kinds if pair[1] is not None), 1))
         simulated = {p.simulated for p in self.assembly.providers.values()}
-        stored = {days.is_simulated(path) for path in newest} - {None}
+        stored = {kind for _, kind in newest}
         if stored and simulated and stored != simulated:
             raise ConfigError(
                 f"{self.data_dir} holds {'simulated' if True in stored else 'real'} records, "
                 f"and these would be {'simulated' if True in simulated else 'real'}",
                 code="mixed-sources",
-                where=str(newest[0]),
+                where=str(newest[0][0]),
                 hint="name another directory with --data-dir",
             )
 
@@ -233,6 +299,7 @@ class Engine:
             facts=dict(snapshot.facts),
             nearest=snapshot.expiries.row(0, named=True),
             seconds=time.perf_counter() - began,
+            received=snapshot.options["received_ts"].max(),  # type: ignore[arg-type]  # a column of times
             notes=(*raw.notes, *notes),
         )
 

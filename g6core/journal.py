@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (reader, kind, seq));
 PRAGMA user_version = {FORMAT};
 """
+_RULE_STATES = "CREATE TABLE IF NOT EXISTS rule_states (rule TEXT PRIMARY KEY, state TEXT NOT NULL)"
+"""Made when a day is opened to be written: one from before there was this table has none."""
 _INSERT = 'INSERT OR IGNORE INTO snapshots (ts, "index", source, facts, expiries, options) VALUES (?, ?, ?, ?, ?, ?)'
 _INSERT_ALERT = (
     'INSERT OR IGNORE INTO alerts (ts, "index", rule, key, severity, state, summary, labels)'
@@ -95,16 +97,23 @@ class Journal:
         self._remember(path, entries)
         return entries
 
-    def commit_alerts(self, path: Path, alerts: Sequence[AlertRow], upto: int) -> None:
-        """Commit the alerts and the rules' own place in the day together, so that each is raised exactly once."""
+    def commit_alerts(
+        self, path: Path, alerts: Sequence[AlertRow], upto: int | None, states: Mapping[str, str]
+    ) -> None:
+        """Commit the alerts, what rules remember, and their place in the day together: so each is raised exactly once.
+
+        upto: None where no snapshot was looked at. states: by rule, those that are new.
+        """
         try:
             with self._transaction(path) as db:
                 db.executemany(_INSERT_ALERT, alerts)
-                db.execute(
-                    "INSERT INTO cursors (reader, snapshots) VALUES (?, ?)"
-                    " ON CONFLICT (reader) DO UPDATE SET snapshots = excluded.snapshots",
-                    (RULES, upto),
-                )
+                db.executemany("INSERT OR REPLACE INTO rule_states VALUES (?, ?)", states.items())
+                if upto is not None:
+                    db.execute(
+                        "INSERT INTO cursors (reader, snapshots) VALUES (?, ?)"
+                        " ON CONFLICT (reader) DO UPDATE SET snapshots = excluded.snapshots",
+                        (RULES, upto),
+                    )
         except (sqlite3.DatabaseError, OSError) as e:
             raise _unwritable(path, e) from e
 
@@ -126,6 +135,7 @@ class Journal:
             db = open_day(path, "FULL")
             db.isolation_level = "IMMEDIATE"
             with db:
+                db.execute(_RULE_STATES)
                 db.executemany("INSERT OR IGNORE INTO cursors (reader) VALUES (?)", [(r,) for r in self.readers])
             self._db, self._path = db, path
         return self._db

@@ -61,6 +61,7 @@ def live(
         if opens > tick:
             if require_open:
                 raise MarketClosed(f"the market opens on {opens.astimezone(IST):%a %d %b %H:%M} IST")
+            engine.watch(tick, None, opens)
             view.idle(engine, opens)
         else:
             before_cycle()
@@ -71,6 +72,7 @@ def live(
             # The first call fetches the day's contracts and connects; a miss there would end a `--once` with nothing.
             last = engine.cycle(tick, deadline if done else max(deadline, FIRST_DEADLINE))
             done += 1
+            engine.watch(tick, last)
             view.cycle(engine, last)
         left = None if limits.seconds is None else limits.seconds - (time.monotonic() - began)
         if done == limits.cycles or (left is not None and left <= 0):

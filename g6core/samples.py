@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from g6core.config import KINDS
 from g6core.errors import ConfigError
 from g6core.registry import Registered, Registry
-from g6core.settings import IndexTable, JournalSettings, Settings
+from g6core.settings import SECTIONS, IndexTable, Settings
 from g6core.toml import toml_key, toml_value
 from g6core.validation import is_secret, variables_of
 
@@ -55,8 +55,9 @@ def component_sample(registry: Registry, name: str) -> str:
 
 def settings_sample(registry: Registry, active: Mapping[str, Any]) -> str:
     """The whole file, commented; what `active` holds (nested like the settings) is set, everything else a default."""
-    lines = [HEADER, *_fields(Settings, (), active, skip={*KINDS, "indices", "journal"})]
-    lines += ["[journal]", *_fields(JournalSettings, ("journal",), active.get("journal", {}))]
+    lines = [HEADER, *_fields(Settings, (), active, skip={*KINDS, "indices", *SECTIONS})]
+    for section, model in SECTIONS.items():
+        lines += [f"[{section}]", *_fields(model, (section,), active.get(section, {}))]
     indices = active.get("indices", {})
     for name, table in indices.items():
         lines += [f"[indices.{toml_key(name)}]", *_fields(IndexTable, ("indices", name), table)]
@@ -71,7 +72,9 @@ def settings_sample(registry: Registry, active: Mapping[str, Any]) -> str:
 
 def _component(kind: str, registered: Registered, active: Mapping[str, Any]) -> list[str]:
     spec = registered.spec
-    lines = [f"[{kind}.{spec.name}]" + (f"  # {spec.help}" if spec.help else "")]
+    # A table that is there switches such a component on.
+    mark = "" if spec.by_default or active else "#"
+    lines = [f"{mark}[{kind}.{spec.name}]" + (f"  # {spec.help}" if spec.help else "")]
     lines += [f"enabled = {toml_value(active['enabled'])}"] if "enabled" in active else []
     return [*lines, *_fields(spec.settings, (kind, spec.name), active)] if spec.settings.model_fields else [*lines, ""]
 
@@ -159,8 +162,8 @@ def schema(registry: Registry, section: str = "") -> dict[str, Any]:
         return {**whole["properties"][section], "$defs": whole["$defs"]}
     if section == "indices":
         return IndexTable.model_json_schema()
-    if section == "journal":
-        return JournalSettings.model_json_schema()
+    if section in SECTIONS:
+        return SECTIONS[section].model_json_schema()
     if section in Settings.model_fields:
         found: dict[str, Any] = Settings.model_json_schema()["properties"][section]
         return found

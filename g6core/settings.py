@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PlainSerializer, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from g6core.durations import Duration
@@ -104,6 +104,23 @@ class JournalSettings(BaseModel):
     )
 
 
+class HttpSettings(BaseModel):
+    """The port that metrics, health and, with the plugin `web`, the API are asked at: the table `[http]`."""
+
+    model_config = _STRICT
+
+    enabled: bool = Field(default=True, description="false: no port is opened")
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="the address to listen on; any but the loopback wants a token"
+    )
+    port: int = Field(default=9108, ge=0, le=65535, description="the port to listen on; 0 for any that is free")
+    token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="what a client must send as `Authorization: Bearer TOKEN`; 16 letters or more",
+    )
+
+
 class Settings(BaseSettings):
     """Every setting of the core. Built from the merged sources of `g6core.layers`; alone it holds the defaults."""
 
@@ -137,6 +154,7 @@ class Settings(BaseSettings):
         "further keys are its settings",
     )
     journal: JournalSettings = Field(default=JournalSettings(), description="how much the journal keeps")
+    http: HttpSettings = Field(default=HttpSettings(), description="the port of metrics, health and the API")
     indices: dict[str, IndexTable] = Field(
         default_factory=dict,
         description="the indices to record, `[indices.NIFTY]`; all that the providers serve when none is named",
@@ -172,3 +190,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # `layers.read` has asked the sources already, one by one: it must remember which of them said what.
         return (init_settings,)
+
+
+SECTIONS: dict[str, type[BaseModel]] = {"journal": JournalSettings, "http": HttpSettings}
+"""Tables of the core with keys of their own."""

@@ -7,19 +7,22 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from g6core.collector import Collector, Plan, Raw
-from g6core.components import Provider
+from g6core.components import Context, Provider, ProviderReport
 from g6core.errors import AuthExpired, G6Error
 from g6core.faults import FAULTS, told
+from g6core.login import Session
 from g6core.snapshot import Snapshot
 
 log = logging.getLogger("g6.provider")
 LONGEST_REST = timedelta(seconds=60)
+SESSION_EVERY = timedelta(minutes=1)
+"""How often a provider is asked, while the market is closed, whether somebody has logged in."""
 
 
 class _Worker:
@@ -49,6 +52,11 @@ def _answered(call: Future[Any], seconds: float | None) -> bool:
     return bool(wait([call], seconds).done)
 
 
+def _session(provider: Provider, context: Context) -> Session | None:
+    login = provider.login(context)
+    return login.status() if login else None
+
+
 class Source:
     """Asks one provider in its own thread, so that a slow one delays nobody else.
 
@@ -65,6 +73,9 @@ class Source:
         self._failures = 0
         self._resume = datetime.min.replace(tzinfo=UTC)
         self._late: dict[str, Raw] = {}
+        self._session: Session | None = None
+        self._asking: Future[Session | None] | None = None
+        self._asked_session = datetime.min.replace(tzinfo=UTC)
 
     @property
     def name(self) -> str:
@@ -106,6 +117,31 @@ class Source:
         if self._running is None or not _answered(self._running, seconds):
             return []
         return [raw.snapshot for raw in self._outcome(now, interval).values() if raw.snapshot]
+
+    def report(
+        self, now: datetime, received: Mapping[str, datetime | None], context: Context, *, ask: bool
+    ) -> ProviderReport:
+        """How the provider does. received: when the newest quote of each index came. ask: also for its session."""
+        times = [ts for plan in self.collector.plans if (ts := received.get(plan.index))]
+        self._see_session(now, context, ask=ask)
+        return ProviderReport(
+            error=self.error.message if self.error else None,
+            code=self.error.code if self.error else None,
+            session=self._session,
+            age=(now - max(times)).total_seconds() if times else None,
+        )
+
+    def _see_session(self, now: datetime, context: Context, *, ask: bool) -> None:
+        """In the provider's own thread: the answer is that of a tick before."""
+        if self._asking is not None and self._asking.done():
+            asked, self._asking = self._asking, None
+            # What goes wrong here is told when the provider is asked for quotes.
+            self._session = None if asked.exception() else asked.result()
+        if not ask:
+            self._session = None
+        elif self._asking is None and abs(now - self._asked_session) >= SESSION_EVERY:
+            self._asked_session = now
+            self._asking = self._worker.submit(_session, self.provider, context)
 
     def close(self, seconds: float) -> None:
         """Close the provider in the thread that it is called from; one that hangs is left behind."""

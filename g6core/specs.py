@@ -32,13 +32,14 @@ class Spec:
 
     settings: a pydantic model with `extra="forbid"` and a description on every field. A secret is a SecretStr. A field
     that is also known by a fixed environment variable says `json_schema_extra={"env": "NAME"}`. help: one line for
-    `g6 plugins`.
+    `g6 plugins`. by_default: False when it is on only where something sets it up, as what cannot do without an address.
     """
 
     name: str
     build: Callable[[Any], Any]
     settings: type[BaseModel] = NoSettings
     help: str = ""
+    by_default: bool = True
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ def clean_env(tmp_path: Path) -> Callable[..., dict[str, str]]:
     def env(paths: list[str] | tuple[str, ...] = (), **variables: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         home = {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join([*paths, str(REPO)]), "PYTHONUTF8": "1"}
+        home["G6_HTTP__ENABLED"] = "false"  # many run side by side
         return {**kept, **home, **variables}
 
     return env

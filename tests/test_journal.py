@@ -118,7 +118,7 @@ def test_alerts_and_the_rules_place_move_together(tmp_path: Path) -> None:
     [(seq, _)] = append(writer, [s])
     path = the_day(tmp_path)
     alert = Alert("pcr", s.index, s.ts, "PCR above 1.5", labels={"value": "1.6"})
-    writer.commit_alerts(path, [alert_row(alert)] * 2, seq)
+    writer.commit_alerts(path, [alert_row(alert)] * 2, seq, {})
     reader, rules = Cursor("csv", {}), Cursor(RULES, {})
     assert reader.alerts(path, 0, 10) == [(1, alert)]
     assert rules.place(path) == (seq, 0)

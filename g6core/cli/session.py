@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -20,9 +21,13 @@ from g6core.assembly import assemble, reassemble
 from g6core.cli import screen
 from g6core.cli.options import load
 from g6core.clock import SystemClock
-from g6core.components import CycleReport
+from g6core.components import CycleReport, Sink
 from g6core.engine import Engine
+from g6core.errors import Unavailable
 from g6core.faults import FAULTS, told
+from g6core.health import Health
+from g6core.http import Http
+from g6core.httpd import Httpd
 from g6core.logs import log_to_stderr
 from g6core.reload import Reloader
 from g6core.status import StatusFile
@@ -50,7 +55,9 @@ class Session:
         configuration, registry = load(self.config, self.plugins, self.data_dir, self.changes, dict(self.defaults))
         for warning in configuration.warnings:
             click.echo(f"warning: {warning}", err=True)
-        engine = Engine(assemble(configuration, registry), SystemClock())
+        health = Health()
+        http = Http(configuration.settings.http, health) if configuration.settings.http.enabled else None
+        engine = Engine(assemble(configuration, registry), SystemClock(), http)
         for index in configuration.indices:
             if index not in engine.calendar.indices:
                 known = ", ".join(engine.calendar.indices)
@@ -58,17 +65,18 @@ class Session:
         self._reloader = Reloader(configuration, registry)
         engine.start()
         try:
-            return self._record(engine)
+            with served(http, engine.assembly.sinks.values()):
+                return self._record(engine, health)
         finally:
             engine.stop()
 
-    def _record(self, engine: Engine) -> int:
+    def _record(self, engine: Engine, health: Health) -> int:
         stop = stop_on_signals()
         instants = engine.instants()
         seconds = None if self.duration is None else self.duration.total_seconds()
         limits = loop.Limits(self.cycles, seconds)
         with screen.open_view(engine, instants, self.quiet) as shown:
-            view = screen.Views(shown, StatusFile(engine.data_dir, engine.clock.now()))
+            view = screen.Views(shown, StatusFile(engine.data_dir, engine.clock.now()), health)
             if instants is None:
                 reload = partial(self._reload, engine)
                 last = loop.live(engine, view, stop, limits, require_open=self.require_open, before_cycle=reload)
@@ -102,6 +110,25 @@ class Session:
             engine.replan(reassemble(changed, engine.assembly))
         except FAULTS as e:
             log.error("the changed settings cannot be applied: %s; the recorder goes on as before", told(e))
+
+
+@contextmanager
+def served(http: Http | None, sinks: Iterable[Sink]) -> Iterator[None]:
+    """The port is open, by whoever serves it. One that cannot be had is told, and recording goes on without."""
+    if http is None or any(sink.serves_http for sink in sinks):
+        yield
+        return
+    try:
+        server = Httpd(http)
+    except Unavailable as e:
+        log.warning("%s", e.render())
+        yield
+        return
+    log.info("metrics and health at http://%s:%d/metrics", http.host, server.port)
+    try:
+        yield
+    finally:
+        server.close()
 
 
 def stop_on_signals() -> threading.Event:

@@ -150,13 +150,14 @@ def test_nobody_listens(opened: Open) -> None:
     [hangs, drips(b"HTTP/1.1 204 No Content\r\nX-"), drips(b"HTTP/1.1 500 X\r\nContent-Length: 999999\r\n\r\n")],
 )
 def test_a_server_without_end_is_left_in_time(opened: Open, stub: Stub, fault: Fault) -> None:
-    sink = opened(timeout="300ms")
-    sink.write([snapshot()])
+    # Long enough for a busy machine to answer where it does.
+    sink = opened(timeout="1s")
+    opened().write([snapshot()])
     stub.faults[WRITE] = fault
     begin = time.monotonic()
     with pytest.raises(Unavailable, match="does not answer"):
         sink.write(snapshots(3))
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 8
     del stub.faults[WRITE]
     opened().write(snapshots(3))
     assert len({p.micros for p in stub.of("options")}) == 3
