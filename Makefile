@@ -13,6 +13,8 @@ PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 demo: $(USABLE)
 	$(BIN)/g6 demo
 
+# Each process of a run reads all tests; what it makes of them is kept for the next run.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(BIN)/python -m pytest
 

@@ -36,9 +36,19 @@ _HOMES = {
     "ProviderReport": "components",
     "SinkReport": "components",
     "RunReport": "components",
+    "Known": "known",
     "Http": "http",
     "Page": "http",
     "problem": "http",
+    "port_taken": "httpd",
+    "Records": "records",
+    "installed": "discovery",
+    "read_status": "status",
+    "snapshot_json": "chains",
+    "chain_json": "chains",
+    "chain_rows": "chains",
+    "expiry_row": "chains",
+    "ladder": "chains",
     "metric": "metrics",
     "Login": "login",
     "Session": "login",
@@ -57,10 +67,12 @@ _HOMES = {
     "NoSettings": "specs",
     "Public": "specs",
     "read_day": "days",
+    "load": "notebook",
     "build_provider": "borrow",
     "make_context": "borrow",
     "config_options": "cli.options",
     "configured": "cli.lending",
+    "configured_all": "cli.lending",
     "G6Error": "errors",
     "ConfigError": "errors",
     "PluginError": "errors",
@@ -95,6 +107,7 @@ __all__ = [
     "G6Error",
     "Http",
     "IndexReport",
+    "Known",
     "Login",
     "NoSettings",
     "Page",
@@ -104,6 +117,7 @@ __all__ = [
     "ProviderSpec",
     "Public",
     "ReadReport",
+    "Records",
     "Rejected",
     "Remark",
     "RunReport",
@@ -118,22 +132,33 @@ __all__ = [
     "Unavailable",
     "__version__",
     "build_provider",
+    "chain_json",
+    "chain_rows",
     "config_options",
     "configured",
+    "configured_all",
     "conform",
+    "expiry_row",
     "hide",
     "hookimpl",
+    "installed",
+    "ladder",
+    "load",
     "make_context",
     "metric",
+    "port_taken",
     "problem",
     "read_day",
+    "read_status",
     "redacted",
+    "snapshot_json",
     "trading_date",
 ]
 
 if TYPE_CHECKING:
     from g6core.borrow import build_provider, make_context
-    from g6core.cli.lending import configured
+    from g6core.chains import chain_json, chain_rows, expiry_row, ladder, snapshot_json
+    from g6core.cli.lending import configured, configured_all
     from g6core.cli.options import config_options
     from g6core.components import (
         Alert,
@@ -156,16 +181,22 @@ if TYPE_CHECKING:
         Strategy,
     )
     from g6core.days import read_day
+    from g6core.discovery import installed
     from g6core.durations import Duration
     from g6core.errors import AuthExpired, ConfigError, DataError, G6Error, PluginError, Rejected, Unavailable
     from g6core.exchange import IST, Calendar, trading_date
     from g6core.hookspecs import hookimpl
     from g6core.http import Http, Page, problem
+    from g6core.httpd import port_taken
+    from g6core.known import Known
     from g6core.login import Login, Session
     from g6core.metrics import metric
+    from g6core.notebook import load
+    from g6core.records import Records
     from g6core.redact import hide, redacted
     from g6core.snapshot import CONTRACTS, EXPIRIES, LABELS, OPTIONS, QUOTES, Snapshot, conform
     from g6core.specs import AlertSpec, AnalyticSpec, NoSettings, ProviderSpec, Public, SinkSpec, StrategySpec
+    from g6core.status import read_status
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ from g6core.days import RULES, Entry, rule_states
 from g6core.errors import DataError
 from g6core.faults import FAULTS, told
 from g6core.journal import AlertRow, Journal, alert_row
+from g6core.measuring import ALERTS, RULE_FAILURES
 from g6core.snapshot import Snapshot
 
 log = logging.getLogger("g6.alerts")
@@ -67,6 +68,12 @@ class Rules:
                 place = entries[-1][0]
         except (DataError, sqlite3.DatabaseError) as e:
             log.error("the alert rules cannot look at %s: %s", path.name, told(e))
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many rules there are, and how many of them are muted for an index at least."""
+        muted = {name for (name, _), failures in dict(self._failures).items() if failures >= MUTED_AFTER}
+        return len(self._rules), len(muted)
 
     def look(self, path: Path, entries: Sequence[Entry]) -> list[Alert]:
         """Check new snapshots of a day; the alerts are in the journal when this returns.
@@ -137,8 +144,11 @@ class Rules:
             found = [(alert_row(a), a) for a in ask(*about)]
         except FAULTS as e:
             self._failures[key] = self._failures.get(key, 0) + 1
+            RULE_FAILURES.labels(name).inc()
             muted = "; muted from now on" if self._failures[key] == MUTED_AFTER else ""
             log.warning("alert rule %s on %s: %s%s", name, index or "the recorder", told(e), muted)
             return []
         self._failures.pop(key, None)
+        for _, alert in found:
+            ALERTS.labels(alert.rule, alert.severity, alert.state).inc()
         return found

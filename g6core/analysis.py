@@ -6,6 +6,7 @@ import difflib
 import graphlib
 import logging
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import polars as pl
 from g6core.components import Analytic
 from g6core.errors import ConfigError, DataError
 from g6core.faults import FAULTS, told
+from g6core.measuring import ANALYTICS
 from g6core.snapshot import EXPIRIES, OPTIONS, Snapshot
 
 log = logging.getLogger("g6.analytics")
@@ -78,15 +80,20 @@ def analyse(snapshot: Snapshot, steps: Sequence[Step]) -> tuple[Snapshot, list[s
     notes: list[str] = []
     failed: dict[str, str] = {}
     for step in steps:
+        meter, began = ANALYTICS[step.name], time.perf_counter()
         missing = [need for need in step.needs if need in failed]
         if missing:
+            meter.skipped += 1
             _give_up(step, f"skipped, because {failed[missing[0]]} did not give {missing[0]}", failed, notes)
             continue
         try:
             snapshot = _extended(snapshot, step.analytic.compute(snapshot), step)
         except FAULTS as e:
+            meter.failed += 1
             _give_up(step, told(e), failed, notes)
             log.debug("analytic %s on %s", step.name, snapshot.index, exc_info=True)
+        else:
+            meter.added(snapshot.options.height, time.perf_counter() - began)
     return snapshot, notes
 
 

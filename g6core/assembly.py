@@ -11,7 +11,8 @@ from g6core.analysis import Step, in_order
 from g6core.collector import Plan
 from g6core.components import AlertRule, Provider, Sink, Strategy
 from g6core.config import Configuration, Settings
-from g6core.errors import ConfigError
+from g6core.errors import ConfigError, G6Error, raise_all
+from g6core.known import Known
 from g6core.registry import Registry
 
 
@@ -46,7 +47,7 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         plans={name: plans[name] for name in used},
         steps=_steps(configuration),
         sinks=sinks,
-        rules=built(configuration, "alerts"),
+        rules=rules_of(configuration),
         observers=registry.hook.g6_cycle_finished.get_hookimpls(),
     )
 
@@ -59,7 +60,7 @@ def reassemble(configuration: Configuration, before: Assembly) -> Assembly:
         plans={n: p for n, p in plan(configuration, before.providers).items() if n in before.providers},
         steps=before.steps,
         sinks=before.sinks,
-        rules=built(configuration, "alerts"),
+        rules=rules_of(configuration),
         observers=before.observers,
     )
 
@@ -115,3 +116,19 @@ def _steps(configuration: Configuration) -> list[Step]:
         for name, component in configuration.components["analytics"].items()
         if component.enabled
     )
+
+
+def rules_of(configuration: Configuration) -> dict[str, AlertRule]:
+    """Every enabled rule, bound to what it names. Raises ConfigError, or every wrong name at once as Problems."""
+    rules: dict[str, AlertRule] = built(configuration, "alerts")
+    components = configuration.components
+    adds = [column for c in components["analytics"].values() if c.enabled for column in c.spec.adds]
+    problems: list[G6Error] = []
+    for name, rule in rules.items():
+        where = configuration.layers.where(("alerts", name))
+        try:
+            rule.bind(Known(adds, components["sinks"], plugins=configuration.settings.plugins, where=where))
+        except G6Error as e:
+            problems.append(e)
+    raise_all(problems)
+    return rules

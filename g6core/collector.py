@@ -20,6 +20,7 @@ from g6core.components import Provider, Spot, Strategy
 from g6core.errors import DataError, G6Error, Unavailable
 from g6core.exchange import Calendar, trading_date
 from g6core.faults import FAULTS, told
+from g6core.measuring import ProviderMeter
 from g6core.snapshot import CONTRACTS, EXPIRIES, LABELS, QUOTES, UTC_TIME, Snapshot, conform
 from g6core.strikes import with_offsets
 
@@ -41,11 +42,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Raw:
-    """What came of one index in one cycle: a snapshot, or the reason why there is none."""
+    """What came of one index in one cycle: a snapshot, or the reason why there is none, in words and as a code."""
 
     snapshot: Snapshot | None
     reason: str | None = None
     notes: tuple[str, ...] = ()
+    code: str | None = None
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Collector:
         self.name = name
         self.provider = provider
         self.plans = list(plans)
+        self.meter = ProviderMeter(name)
         self._calendar = calendar
         self._always_open = provider.always_open or provider.timeline() is not None
         self._chains: dict[str, _Chain] = {}
@@ -102,9 +105,10 @@ class Collector:
 
     def collect(self, now: datetime) -> dict[str, Raw]:
         """One pass. Raises what the provider raises: then nothing is recorded for any of its indices."""
-        results = {p.index: Raw(None, "the market is closed") for p in self.plans if not self.is_open(p.index, now)}
+        closed = Raw(None, "the market is closed", code="closed")
+        results = {p.index: closed for p in self.plans if not self.is_open(p.index, now)}
         plans = [plan for plan in self.plans if plan.index not in results]
-        spots = dict(self.provider.spots([plan.index for plan in plans])) if plans else {}
+        spots = self._spots([plan.index for plan in plans]) if plans else {}
         vix = levels.level(spots.get(VIX))
         ready: dict[str, _Ready] = {}
         for plan in plans:
@@ -115,17 +119,22 @@ class Collector:
             except FAULTS as e:
                 # What is wrong with one index is its own affair; the others are recorded.
                 log.debug("selection of %s", plan.index, exc_info=True)
-                results[plan.index] = Raw(None, told(e))
+                results[plan.index] = Raw(None, told(e), code=e.code if isinstance(e, G6Error) else "failed")
         return results | self._snapshots(ready, vix, now)
+
+    def _spots(self, indices: Sequence[str]) -> dict[str, Spot]:
+        with self.meter.call("spots"):
+            return dict(self.provider.spots(indices))
 
     def _snapshots(self, ready: Mapping[str, _Ready], vix: float | None, now: datetime) -> dict[str, Raw]:
         results: dict[str, Raw] = {}
         quotes = self._quotes({i: held.selected for i, (held, _, _) in ready.items()})
-        futures, failure = levels.futures(self.provider, list(quotes))
+        with self.meter.call("futures"):
+            futures, failure = levels.futures(self.provider, list(quotes))
         for index, (options, there) in quotes.items():
             held, spot, notes = ready[index]
             if not spot and not there.any():
-                results[index] = Raw(None, "the provider gave neither spot nor quote")
+                results[index] = Raw(None, "the provider gave neither spot nor quote", code="no-quotes")
                 continue
             future, unsound = levels.futures_by_expiry(futures.get(index), held.expiries["expiry"])
             expiries = held.expiries.hstack([pl.Series("quoted", np.add.reduceat(there, held.starts)), future])
@@ -143,9 +152,11 @@ class Collector:
             answer = plan.strategy.select(chain.contracts, level, trading_date(now), watched)
             nothing = answer.height == 0
         except FAULTS as e:
-            raise _Skip(f"the strategy failed: {told(e)}") from e
+            raise _Skip(f"the strategy failed: {told(e)}", code="strategy") from e
+        if nothing and level is None:
+            raise _Skip("the provider gave no spot", code="no-spot")
         if nothing:
-            raise _Skip("the provider gave no spot" if level is None else "the strategy selected no contract")
+            raise _Skip("the strategy selected no contract", code="nothing-selected")
         notes = (*chain.notes, *self._spot_note(plan.index, level))
         if before and answer is before.answer and "offset" in answer.columns:
             return before, spot, notes
@@ -182,19 +193,20 @@ class Collector:
 
     def _labelled(self, plan: Plan, today: date, now: datetime) -> _Chain:
         who = f"provider `{self.name}`, contracts of {plan.index}"
-        listed = self.provider.contracts(plan.index)
+        with self.meter.call("contracts"):
+            listed = self.provider.contracts(plan.index)
         if "index" not in listed.columns:
             listed = listed.with_columns(index=pl.lit(plan.index))
         listed = conform(listed, CONTRACTS, who=who, required=("exchange", "symbol", "expiry", "strike", "right"))
         listed, notes = _sound(listed)
         if listed.is_empty():
-            raise _Skip("the provider lists no contract of it today")
+            raise _Skip("the provider lists no contract of it today", code="no-contracts")
         exchanges = dict(listed.select("expiry", "exchange").unique("expiry").iter_rows())
         closes = {day: self._calendar.closes_at(exchange, day) for day, exchange in exchanges.items()}
         open_still = [day for day, close in closes.items() if close >= now]
         codes = expiry.resolve(listed.filter(pl.col("expiry").is_in(open_still)), today, plan.expiries)
         if not codes:
-            raise _Skip(f"no listed expiry answers to {', '.join(plan.expiries)}")
+            raise _Skip(f"no listed expiry answers to {', '.join(plan.expiries)}", code="no-expiry")
         closes = {day: closes[day] for day in codes}
         labels = pl.DataFrame(
             {"expiry": list(codes), "expiry_code": [names[0] for names in codes.values()]},
@@ -223,7 +235,8 @@ class Collector:
         if not selected:
             return {}
         asked = self._contracts_asked(list(selected.values()))
-        quotes = self.provider.quotes(asked)
+        with self.meter.call("quotes"):
+            quotes = self.provider.quotes(asked)
         who = f"provider `{self.name}`, quotes"
         if quotes.height != asked.height:
             raise Unavailable(f"{who}: {quotes.height} rows for {asked.height} contracts", code="bad-frame")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from g6core.exchange import Calendar
     from g6core.history import History
     from g6core.http import Http
+    from g6core.known import Known
     from g6core.login import Login, Session
     from g6core.snapshot import Snapshot
 
@@ -44,6 +45,8 @@ class Context:
     nothing arrives by itself."""
     http: Http | None = None
     """The HTTP port of the settings and what the recorder says there; None where nothing is served."""
+    name: str | None = None
+    """What the settings call the sink or alert rule that is lent this; None for other components."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ class Alert:
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What one cycle did for one index. status: recorded, skipped or failed; reason says why when not recorded.
+    """What one cycle did for one index. status: recorded, skipped or failed; reason says why when not recorded, and
+    code is a stable word for it: of an error, or deadline, late, closed, no-quotes, duplicate.
 
     nearest: the row of `Snapshot.expiries` of the nearest expiry, with what analytics added to it. received: when the
     newest quote arrived, None where no quote says so.
@@ -130,6 +134,8 @@ class IndexReport:
     seconds: float = 0.0
     notes: Sequence[str] = ()
     received: datetime | None = None
+    expiries: int = 0
+    code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -342,6 +348,10 @@ class Archive(Sink):
     def days(self) -> Sequence[date]:
         """The trading dates of which it has something, ascending."""
 
+    def count(self, day: date) -> int | None:
+        """How many snapshots it has of a trading date; None where only reading them all would tell."""
+        return None
+
     @abstractmethod
     def read(self, day: date) -> Iterator[Snapshot]:
         """The snapshots of a trading date by time, equal to those that were written."""
@@ -353,6 +363,12 @@ class Archive(Sink):
 
 class AlertRule(Component, ABC):
     """Looks at each snapshot after it was recorded."""
+
+    def bind(self, known: Known) -> None:
+        """Called once after `build`, before `open`: look up the columns, facts and sinks that the settings name.
+
+        Raises ConfigError, which stops the start, for a name that is nobody's; `known` does so by itself.
+        """
 
     @abstractmethod
     def check(self, now: Snapshot, before: Snapshot | None) -> Iterable[Alert]:

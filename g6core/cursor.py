@@ -13,7 +13,7 @@ from g6core.days import SELECT, Entry, entry, from_micros, micros
 from g6core.journal import open_day
 from g6core.snapshot import Snapshot
 
-_SELECT_ALERTS = 'SELECT seq, ts, "index", rule, key, severity, state, summary, labels FROM alerts'
+SELECT_ALERTS = 'SELECT seq, ts, "index", rule, key, severity, state, summary, labels FROM alerts'
 
 
 class Cursor:
@@ -54,8 +54,8 @@ class Cursor:
         return [(seq, self._snapshot(path, seq)) for (seq,) in self._on(path).execute(sql, (upto,)).fetchall()]
 
     def alerts(self, path: Path, after: int, limit: int) -> list[tuple[int, Alert]]:
-        sql = f"{_SELECT_ALERTS} WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [_alert(row) for row in self._on(path).execute(sql, (after, limit)).fetchall()]
+        sql = f"{SELECT_ALERTS} WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [alert_of(row) for row in self._on(path).execute(sql, (after, limit)).fetchall()]
 
     def move(self, path: Path, snapshots: int, alerts: int) -> None:
         """Remember that everything up to these places is done."""
@@ -92,6 +92,6 @@ class Cursor:
         return self._db
 
 
-def _alert(row: tuple[int, int, str, str, str, str, str, str, str]) -> tuple[int, Alert]:
+def alert_of(row: tuple[int, int, str, str, str, str, str, str, str]) -> tuple[int, Alert]:
     seq, ts, index, rule, key, severity, state, summary, labels = row
     return seq, Alert(rule, index, from_micros(ts), summary, severity, state, key, json.loads(labels))

@@ -44,13 +44,15 @@ def day_path(data_dir: Path, day: date) -> Path:
     return data_dir / "journal" / f"{day}.db"
 
 
-def read_day(path: Path) -> Iterator[Entry]:
-    """Every snapshot of a day file by time; also of a copy, and while it is being written.
+def read_day(path: Path, index: str | None = None) -> Iterator[Entry]:
+    """Every snapshot of a day file by time, of one index when it is named; also of a copy, and while it is being
+    written.
 
     Read page by page: one long read would keep the recorder from folding its log into the file.
     """
     with reading(path) as db:
-        places = [seq for (seq,) in db.execute("SELECT seq FROM snapshots ORDER BY ts, seq").fetchall()]
+        chosen = 'SELECT seq FROM snapshots WHERE "index" = coalesce(?, "index") ORDER BY ts, seq'
+        places = [seq for (seq,) in db.execute(chosen, (index,)).fetchall()]
         for start in range(0, len(places), _PAGE):
             page = places[start : start + _PAGE]
             marks = ",".join("?" * len(page))
@@ -60,12 +62,14 @@ def read_day(path: Path) -> Iterator[Entry]:
 
 def latest(data_dir: Path, index: str) -> Snapshot | None:
     """The newest snapshot of an index, or None."""
-    for path in reversed(days(data_dir)):
-        with reading(path) as db:
-            row = db.execute(f'{SELECT} WHERE "index" = ? ORDER BY ts DESC LIMIT 1', (index,)).fetchone()
-        if row:
-            return entry(row)[1]
-    return None
+    return next((s for path in reversed(days(data_dir)) if (s := latest_of(path, index))), None)
+
+
+def latest_of(path: Path, index: str) -> Snapshot | None:
+    """The newest snapshot of an index in a day, or None."""
+    with reading(path) as db:
+        row = db.execute(f'{SELECT} WHERE "index" = ? ORDER BY ts DESC LIMIT 1', (index,)).fetchone()
+    return entry(row)[1] if row else None
 
 
 def at(data_dir: Path, index: str, ts: datetime) -> Snapshot | None:
@@ -87,6 +91,13 @@ def latest_time(data_dir: Path) -> datetime | None:
         if ts is not None:
             return from_micros(ts)
     return None
+
+
+def count(path: Path) -> int:
+    """How many snapshots a day holds."""
+    with reading(path) as db:
+        n: int = db.execute("SELECT count(*) FROM snapshots").fetchone()[0]
+    return n
 
 
 def indices_of(path: Path) -> list[str]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,8 @@ from g6core.components import Alert, Clock, Context, Sink, SinkReport
 from g6core.days import Entry
 from g6core.errors import DataError, Rejected, Unavailable
 from g6core.faults import FAULTS, told
+from g6core.logs import about
+from g6core.measuring import SINK_ALERTS, WRITE_SECONDS
 
 log = logging.getLogger("g6.delivery")
 BATCH = 64
@@ -68,7 +70,8 @@ class SinkRunner:
         self.name = name
         self.sink = sink
         self.state = SinkState()
-        self._context = context
+        self._seconds, self._alerts = WRITE_SECONDS.labels(name), SINK_ALERTS.labels(name)
+        self._context = replace(context, name=name)
         self._clock = clock
         self._places = places
         self._cursor = places()
@@ -230,6 +233,7 @@ class SinkRunner:
             if alerts:
                 self._write(at.path, "alert", alerts, self.sink.write_alerts)
                 at.alerts = alerts[-1][0]
+                self._alerts.inc(len(alerts))
         except FAULTS:
             self._careful = True
             raise
@@ -237,7 +241,8 @@ class SinkRunner:
 
     def _write(self, path: Path, kind: str, entries: Sequence[tuple[int, Any]], write: Any) -> None:
         try:
-            write([item for _, item in entries])
+            with self._seconds.time():
+                write([item for _, item in entries])
         except Rejected as e:
             if len(entries) == 1:
                 self._set_aside(path, kind, entries[0][0], e)
@@ -248,7 +253,7 @@ class SinkRunner:
     def _set_aside(self, path: Path, kind: str, seq: int, e: Rejected) -> None:
         if self._cursor.set_aside(path, kind, seq, self._clock.now(), e.message):
             self.state.rejected += 1
-            log.error("sink %s rejected %s %d of %s: %s", self.name, kind, seq, path.stem, e.message)
+            log.error("sink %s rejected %s %d of %s: %s", self.name, kind, seq, path.stem, e.message, extra=about(e))
 
     def _tick_off(self, path: Path, unacknowledged: deque[tuple[float, int, int]]) -> None:
         reached = None
@@ -263,7 +268,7 @@ class SinkRunner:
     def _complain(self, e: BaseException) -> None:
         text = told(e)
         if text != self.state.error:
-            log.warning("sink %s: %s; trying again, nothing is lost", self.name, text)
+            log.warning("sink %s: %s; trying again, nothing is lost", self.name, text, extra=about(e))
             log.debug("sink %s", self.name, exc_info=e)
         self.state.error = text
         self.state.retried += 1

@@ -10,6 +10,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -32,6 +33,7 @@ from g6core.faults import FAULTS, told
 from g6core.history import History
 from g6core.journal import Journal
 from g6core.lock import DirectoryLock
+from g6core.measuring import CLOCK_BACK, Stages
 from g6core.recorder import Recorder
 from g6core.snapshot import Snapshot
 from g6core.source import Source
@@ -97,18 +99,24 @@ class Engine:
         began = time.perf_counter()
         self._warn_of_backward_clock(now)
         self._cycle_clock.set(now)
+        stages = Stages()
         raws, late = self._collect(now, deadline)
+        stages.done("collect")
         reports: dict[str, IndexReport] = {}
         snapshots = [analyse(snapshot, self.assembly.steps)[0] for snapshot in late]
         for index, raw in raws.items():
             reports[index] = self._analyse(raw, snapshots)
+        stages.done("analyse")
         refused = self._recorder.keep(snapshots)
         recorded = self._recorder.commit()
+        stages.done("record")
         alerts = self._look(recorded)
+        stages.done("look")
         self._mark_unrecorded(reports, now, refused, recorded)
         self.latest = max(self.latest or now, now)
         report = CycleReport(now, time.perf_counter() - began, reports, alerts)
         self._announce(report)
+        stages.done("announce")
         return report
 
     def watch(self, now: datetime, cycle: CycleReport | None, opens: datetime | None = None) -> None:
@@ -126,7 +134,7 @@ class Engine:
         try:
             alerts = self._rules.watch(path, self.run)
         except (Unavailable, DataError) as e:
-            log.error("%s", e.render())
+            log.error(e)
         else:
             for runner in self.runners.values() if alerts else ():
                 runner.notify(path)
@@ -160,10 +168,11 @@ class Engine:
     def replan(self, assembly: Assembly) -> None:
         """Go on with other indices, strategies and rules from the next cycle on; the old ones are closed."""
         parts = _parts(assembly)
-        for part in parts:
+        for part, name in parts:
             if part not in self._opened:
-                self._open(part)
-        for part in [part for part in self._opened if part not in parts]:
+                self._open(part, name)
+        kept = [part for part, _ in parts]
+        for part in [part for part in self._opened if part not in kept]:
             self._opened.remove(part)
             _close(part)
         self.assembly, self.settings = assembly, assembly.settings
@@ -202,6 +211,11 @@ class Engine:
     def unsaved(self) -> int:
         """Snapshots that wait in memory for room in the journal."""
         return self._recorder.unsaved
+
+    @property
+    def rule_counts(self) -> tuple[int, int]:
+        """How many alert rules there are, and how many of them are muted."""
+        return self._rules.counts
 
     def _run_report(self, now: datetime, cycle: CycleReport | None, opens: datetime | None) -> RunReport:
         providers = {s.name: s.report(now, self._received, self._context, ask=opens is not None) for s in self.sources}
@@ -252,11 +266,11 @@ class Engine:
         for name, provider in self.assembly.providers.items():
             provider.open(self._context)
             self.sources.append(Source(Collector(name, provider, self.assembly.plans[name], self.calendar)))
-        for part in _parts(self.assembly):
-            self._open(part)
+        for part, called in _parts(self.assembly):
+            self._open(part, called)
 
-    def _open(self, part: Component) -> None:
-        part.open(self._context)
+    def _open(self, part: Component, name: str | None) -> None:
+        part.open(replace(self._context, name=name))
         self._opened.append(part)
 
     def _prune(self) -> None:
@@ -288,7 +302,7 @@ class Engine:
 
     def _analyse(self, raw: Raw, snapshots: list[Snapshot]) -> IndexReport:
         if raw.snapshot is None:
-            return IndexReport("skipped", raw.reason, notes=raw.notes)
+            return IndexReport("skipped", raw.reason, notes=raw.notes, code=raw.code)
         began = time.perf_counter()
         snapshot, notes = analyse(raw.snapshot, self.assembly.steps)
         snapshots.append(snapshot)
@@ -301,6 +315,7 @@ class Engine:
             seconds=time.perf_counter() - began,
             received=snapshot.options["received_ts"].max(),  # type: ignore[arg-type]  # a column of times
             notes=(*raw.notes, *notes),
+            expiries=snapshot.expiries.height,
         )
 
     def _look(self, recorded: Mapping[Path, Sequence[Entry]]) -> list[Alert]:
@@ -310,7 +325,7 @@ class Engine:
             try:
                 alerts += self._rules.look(path, entries)
             except (Unavailable, DataError) as e:
-                log.error("%s", e.render())
+                log.error(e)
             for runner in self.runners.values():
                 runner.notify(path)
         return alerts
@@ -327,11 +342,11 @@ class Engine:
         waiting = self._recorder.waiting(now)
         for index in [index for index, r in reports.items() if r.status == "recorded" and index not in new]:
             if index in refused:
-                reports[index] = IndexReport("failed", refused[index])
+                reports[index] = IndexReport("failed", refused[index], code="unstorable")
             elif index in waiting and self.problem:
-                reports[index] = IndexReport("failed", self.problem.message)
+                reports[index] = IndexReport("failed", self.problem.message, code=self.problem.code)
             else:
-                reports[index] = IndexReport("skipped", "this instant is already in the journal")
+                reports[index] = IndexReport("skipped", "this instant is already in the journal", code="duplicate")
 
     def _announce(self, report: CycleReport) -> None:
         for impl in self.assembly.observers:
@@ -343,14 +358,16 @@ class Engine:
     def _warn_of_backward_clock(self, now: datetime) -> None:
         if self._last is not None and now < self._last:
             behind = self._last - now
+            CLOCK_BACK.inc()
             log.error("the clock went back by %s; recording goes on with the new time", behind)
         self._last = now
 
 
-def _parts(assembly: Assembly) -> list[Component]:
-    """What runs inline: strategies, analytics and rules."""
+def _parts(assembly: Assembly) -> list[tuple[Component, str | None]]:
+    """What runs inline: strategies, analytics, and rules with their names."""
     strategies = [plan.strategy for plans in assembly.plans.values() for plan in plans]
-    return [*strategies, *(step.analytic for step in assembly.steps), *assembly.rules.values()]
+    unnamed: list[Component] = [*strategies, *(step.analytic for step in assembly.steps)]
+    return [*((part, None) for part in unnamed), *((rule, name) for name, rule in assembly.rules.items())]
 
 
 def _close(component: Component) -> None:

@@ -25,7 +25,7 @@ from g6core.clock import SystemClock
 from g6core.components import Sink
 from g6core.config import Configuration
 from g6core.delivery import SinkRunner, SinkState, wait_for
-from g6core.errors import Busy, ConfigError, DataError
+from g6core.errors import Busy, ConfigError, DataError, Unavailable
 from g6core.fillway import SPAN, FillPlace
 from g6core.lock import DirectoryLock
 
@@ -65,7 +65,7 @@ def fill(
     """Give a sink everything that is recorded from `first` to `last` (trading dates, inclusive; None: all there is).
 
     Sinks keep one copy of what they get twice, so nothing need be removed before. An interrupted fill of the same range
-    goes on where it stopped, unless `again`. Raises ConfigError, DataError (`no-such-day`), Busy.
+    and settings goes on where it stopped, unless `again`. Raises ConfigError, DataError (`no-such-day`), Busy.
     """
     data_dir = configuration.settings.data_dir.absolute()
     sinks = built(configuration, "sinks")
@@ -83,7 +83,10 @@ def fill(
         def places() -> FillPlace:
             return FillPlace(progress, way, problems)
 
-        fillway.begin(progress, f"{first} {last}", again)
+        # The same name may stand for another store by now, or another form, and other archives bring other days.
+        settings = configuration.components["sinks"][name].settings
+        asked = f"{first} {last} {sink.place(data_dir)} {settings!r} {sorted(archives)}"
+        fillway.begin(progress, asked, again)
         with closing(places()) as place:
             at = max(place.place(progress))
         view.begin([day.date for day in way], origins, way[min(at // SPAN, len(way) - 1)].date if at else None)
@@ -124,11 +127,29 @@ def _alone(sink: Sink, name: str, data_dir: Path) -> Iterator[None]:
         finally:
             lock.release()
         return
-    (data_dir / FOLDER).mkdir(parents=True, exist_ok=True)
+    with _filling(name, data_dir):
+        yield
+
+
+@contextmanager
+def _filling(name: str, data_dir: Path) -> Iterator[None]:
+    lock = FileLock(data_dir / FOLDER / f"{name}.lock")
     try:
-        with FileLock(data_dir / FOLDER / f"{name}.lock").acquire(timeout=0.5):
-            yield
+        (data_dir / FOLDER).mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0.5)
     except Timeout:
         raise Busy(
             f"another process fills `{name}`", where=str(data_dir / FOLDER), hint="wait until it is done, or stop it"
         ) from None
+    except OSError as e:
+        raise Unavailable(
+            f"the data directory cannot be written: {e.strerror or e}",
+            code="not-writable",
+            where=str(data_dir / FOLDER),
+            note="a fill keeps there how far it got",
+            hint="make it writable, or copy the days into one that is",
+        ) from e
+    try:
+        yield
+    finally:
+        lock.release()

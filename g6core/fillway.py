@@ -20,6 +20,8 @@ T = TypeVar("T")
 READER = "@fill"
 SPAN = 10**9
 """The n-th row of the k-th day of the way stands at k * SPAN + n."""
+_JOINT = SPAN // 2
+"""Where the journal's snapshots of a joined day begin."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS asked (range TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS place (kind TEXT PRIMARY KEY, day TEXT NOT NULL, n INTEGER NOT NULL);
@@ -82,6 +84,29 @@ class ArchivedDay:
 
     def close(self) -> None:
         self._rest = iter(())
+
+
+class JoinedDay:
+    """A day of which the archive has snapshots that the journal has not: both, one behind the other.
+
+    Sinks keep one copy of what comes twice.
+    """
+
+    def __init__(self, archived: ArchivedDay, recorded: JournalDay) -> None:
+        self.date = recorded.date
+        self._archived, self._recorded = archived, recorded
+
+    def snapshots(self, after: int, limit: int) -> list[Entry]:
+        if after < _JOINT and (page := self._archived.snapshots(after, limit)):
+            return page
+        return [(_JOINT + seq, s) for seq, s in self._recorded.snapshots(max(0, after - _JOINT), limit)]
+
+    def alerts(self, after: int, limit: int) -> list[tuple[int, Alert]]:
+        return self._recorded.alerts(after, limit)
+
+    def close(self) -> None:
+        self._archived.close()
+        self._recorded.close()
 
 
 class FillPlace:
@@ -171,9 +196,12 @@ def way_of(
     found: dict[date, Day] = {day: JournalDay(day_path(data_dir, day)) for day in recorded if wanted(day)}
     origins: dict[date, str] = {}
     for name, archive in archives.items():
-        for day in archive.days():
-            if wanted(day) and day not in found:
+        for day in filter(wanted, archive.days()):
+            held = found.get(day)
+            if held is None:
                 found[day], origins[day] = ArchivedDay(archive, day), name
+            elif isinstance(held, JournalDay) and has_more(archive, day, data_dir):
+                found[day], origins[day] = JoinedDay(ArchivedDay(archive, day), held), name
     if not found:
         there = sorted({*recorded, *(day for archive in archives.values() for day in archive.days())})
         raise DataError(
@@ -186,8 +214,17 @@ def way_of(
     return [found[day] for day in sorted(found)], origins
 
 
+def has_more(archive: Archive, day: date, data_dir: Path) -> bool:
+    """Whether an archive has more snapshots of a day than its journal, of which a part was lost then."""
+    try:
+        return (archive.count(day) or 0) > days.count(day_path(data_dir, day))
+    except DataError:
+        # The day itself will say what is wrong with it when it is read.
+        return False
+
+
 def begin(path: Path, asked: str, again: bool) -> None:
-    """Make the file of the progress ready; a range that was not asked for before begins anew."""
+    """Make the file of the progress ready; what was not asked for before begins anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as db, db:
         db.executescript(_SCHEMA)

@@ -1,4 +1,4 @@
-"""What was recorded before, lent to analytics: read only, never further than the instant they ask for."""
+"""What was recorded before, lent to analytics and alert rules: read only, never beyond the instant asked for."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ class History:
         """The last snapshot of the index on that trading day, or None."""
         return self._one(day_path(self._data_dir, day), index, before, "DESC")
 
+    def stretch(self, index: str, day: date, begin: datetime, before: datetime) -> list[Snapshot]:
+        """The snapshots of the index on that trading day from `begin` on, by time."""
+
+        def ask(path: Path) -> list[Snapshot]:
+            where = 'WHERE "index" = ? AND ts >= ? AND ts < ? ORDER BY ts, seq'
+            with reading(path) as db:
+                rows = db.execute(f"{SELECT} {where}", (index, micros(begin), micros(before))).fetchall()
+            return [entry(row)[1] for row in rows]
+
+        return self._read(day_path(self._data_dir, day), ask) or []
+
     def facts(self, index: str, day: date, before: datetime) -> list[tuple[datetime, Mapping[str, float]]]:
         """The facts of each snapshot of the index on that trading day, by time; quick, since no table is read."""
 
@@ -71,5 +82,5 @@ class History:
         except DataError as e:
             if path not in self._told:
                 self._told.add(path)
-                log.warning("%s; analytics go on without that day", e.message)
+                log.warning("%s; analytics and alert rules go on without that day", e.message)
             return None

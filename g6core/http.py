@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from g6core.errors import ConfigError
 from g6core.health import Health
+from g6core.measuring import HTTP_REFUSALS, REQUEST_SECONDS, REQUESTS
 from g6core.settings import HttpSettings
 
 JSON = "application/json"
@@ -62,8 +64,14 @@ class Http:
 
     def page(self, path: str) -> Page | None:
         """One of the recorder's own pages; None when the path is no such page."""
-        made = self._pages.get(path)
-        return made() if made else None
+        make = self._pages.get(path)
+        if make is None:
+            return None
+        began = time.perf_counter()
+        made = make()
+        REQUEST_SECONDS.labels(path).observe(time.perf_counter() - began)
+        REQUESTS.labels(path, made.status).inc()
+        return made
 
     def refusal(self, target: str, headers: Mapping[str, str]) -> Page | None:
         """Why this request is not answered; None when it is. target: the path with its query. Names in lower case.
@@ -76,6 +84,7 @@ class Http:
             given = _given(target, headers)
             if compare_digest(given.encode("utf-8", "replace"), self._token.encode()):
                 return None
+            HTTP_REFUSALS["token"].inc()
             return problem(
                 401,
                 "token",
@@ -85,14 +94,13 @@ class Http:
             )
         if is_loopback(_host_of(headers.get("host", ""))):
             return None
+        HTTP_REFUSALS["wrong-host"].inc()
         return problem(421, "wrong-host", "this port answers under the names of this machine alone", "ask 127.0.0.1")
 
     def _metrics(self) -> Page:
-        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+        from g6core import scrape
 
-        from g6core.metrics import REGISTRY
-
-        return Page(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+        return Page(200, scrape.TYPE, scrape.text())
 
     def _healthz(self) -> Page:
         document = self.health.document()

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from g6core import __version__
 from g6core.errors import Unavailable
+from g6core.faults import FAULTS, told
 from g6core.http import Http, Page, problem
+from g6core.measuring import HTTP_REFUSALS
 
 log = logging.getLogger("g6.http")
 PATIENCE = 5.0
@@ -65,6 +67,7 @@ class _Server(ThreadingHTTPServer):
         if self._room.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
+            HTTP_REFUSALS["busy"].inc()
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -86,12 +89,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         http = self.server.http
         refused = http.refusal(self.path, {name.lower(): value for name, value in self.headers.items()})
-        self._answer(refused or http.page(urlsplit(self.path).path) or _no_page(http))
+        self._answer(refused or _page(http, urlsplit(self.path).path))
 
     do_HEAD = do_GET
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the standard library refuses by itself: other methods, malformed requests."""
+        HTTP_REFUSALS["malformed"].inc()
         self._answer(problem(code, "bad-request", message or "this is no request that can be answered"))
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -111,6 +115,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(page.body)
 
 
+def _page(http: Http, path: str) -> Page:
+    try:
+        return http.page(path) or _no_page(http)
+    except FAULTS as e:
+        log.warning("%s cannot be made: %s", path, told(e))
+        return problem(500, "crash", f"{path} cannot be made: {told(e)}")
+
+
 def _no_page(http: Http) -> Page:
+    HTTP_REFUSALS["no-such-page"].inc()
     listed = ", ".join(http.paths)
     return problem(404, "no-such-page", f"there are {listed}", "the JSON API comes with the plugin `web`")

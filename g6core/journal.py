@@ -19,6 +19,7 @@ from g6core.components import Alert
 from g6core.days import FORMAT, RULES, Entry, check_format, day_path, micros
 from g6core.errors import DataError, Unavailable
 from g6core.exchange import trading_date
+from g6core.measuring import JOURNAL_BYTES, JOURNAL_SNAPSHOTS
 from g6core.snapshot import Snapshot, encode_facts, encode_frame
 
 SCHEMA = f"""
@@ -92,8 +93,10 @@ class Journal:
                 results = [db.execute(_INSERT, e.row) for e in encoded]
         except (sqlite3.DatabaseError, OSError) as e:
             raise _unwritable(path, e) from e
-        pairs = zip(results, encoded, strict=True)
-        entries = [(r.lastrowid or 0, e.snapshot) for r, e in pairs if r.rowcount == 1]
+        new = [(r.lastrowid or 0, e) for r, e in zip(results, encoded, strict=True) if r.rowcount == 1]
+        entries = [(seq, e.snapshot) for seq, e in new]
+        JOURNAL_SNAPSHOTS.inc(len(new))
+        JOURNAL_BYTES.inc(sum(len(part) for _, e in new for part in e.row[3:]))
         self._remember(path, entries)
         return entries
 

@@ -15,6 +15,7 @@ from g6core.delivery import wait_for
 from g6core.engine import Engine
 from g6core.errors import G6Error, MarketClosed
 from g6core.exchange import IST
+from g6core.measuring import TICKS_SKIPPED
 
 log = logging.getLogger("g6.loop")
 FIRST_DEADLINE = 60.0
@@ -49,10 +50,12 @@ def live(
     *,
     require_open: bool = False,
     before_cycle: Callable[[], None] = lambda: None,
+    wait: Callable[[threading.Event, float], object] = threading.Event.wait,
 ) -> list[CycleReport]:
     """Cycles at whole multiples of the interval; an overrun skips ticks, it never queues them.
 
-    Returns the last report, if there was one. Raises MarketClosed when require_open is given outside the session.
+    wait: waits for the event, at most so many seconds. Returns the last report, if there was one. Raises MarketClosed
+    when require_open is given outside the session.
     """
     began, done, last = time.monotonic(), 0, None
     tick = engine.clock.now().replace(microsecond=0)
@@ -77,12 +80,13 @@ def live(
         left = None if limits.seconds is None else limits.seconds - (time.monotonic() - began)
         if done == limits.cycles or (left is not None and left <= 0):
             break
-        tick = _next_tick(engine, tick)
-        wait = max(0.0, (tick - engine.clock.now()).total_seconds())
-        if left is not None and wait >= left:
-            stop.wait(left)
+        before, tick = tick, _next_tick(engine, tick)
+        TICKS_SKIPPED.inc(max(0, (tick - before) // engine.settings.interval - 1))
+        pause = max(0.0, (tick - engine.clock.now()).total_seconds())
+        if left is not None and pause >= left:
+            wait(stop, left)
             break
-        stop.wait(wait)
+        wait(stop, pause)
     return [last] if last else []
 
 

@@ -1,4 +1,4 @@
-"""The registry of all metrics, and the one way to add to it.
+"""The registry of all metrics, and the ways to add to it.
 
 Names follow Prometheus's conventions: `g6_`, base units (seconds, bytes), `_total` for counters. A label has few
 values: a component, an index, a reason; never a strike, a date, a symbol or anything that a stranger can write.
@@ -7,9 +7,13 @@ values: a component, an index, a reason; never a strike, a date, a symbol or any
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, overload
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+# When a counter began is one more line for each of its labels, and nobody asks for it.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
 """What `/metrics` shows."""
@@ -17,6 +21,20 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Buckets of a histogram of seconds, from a commit to a slow broker."""
 _UNBOUNDED = frozenset({"strike", "date", "day", "symbol", "expiry", "token", "user", "id", "path", "ts"})
 _KNOWN: dict[str, Counter | Gauge | Histogram] = {}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A metric with its help and the names of its labels. kind: counter, gauge or histogram."""
+
+    kind: str
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+FAMILIES: dict[str, Family] = {}
+"""Every metric by its name, in the order of declaration; the page `docs/metrics.md` is made of it."""
 
 
 @overload
@@ -35,7 +53,7 @@ def metric(kind: str, name: str, help: str, labels: Sequence[str] = ()) -> Count
     """
     if name in _KNOWN:
         return _the_same(name, kind, labels)
-    _check(kind, name, labels)
+    declared(kind, name, help, labels)
     if kind == "histogram":
         made: Counter | Gauge | Histogram = Histogram(name, help, labels, registry=REGISTRY, buckets=SECONDS)
     else:
@@ -44,16 +62,25 @@ def metric(kind: str, name: str, help: str, labels: Sequence[str] = ()) -> Count
     return made
 
 
+def declared(kind: str, name: str, help: str, labels: Sequence[str] = ()) -> Family:
+    """A metric whose values are looked up when `/metrics` is asked (`g6core.scrape`). Raises ValueError as `metric`."""
+    _check(kind, name, labels)
+    FAMILIES[name] = Family(kind, name, help, tuple(labels))
+    return FAMILIES[name]
+
+
 def _the_same(name: str, kind: str, labels: Sequence[str]) -> Counter | Gauge | Histogram:
-    known = _KNOWN[name]
-    if type(known).__name__.lower() != kind or tuple(known._labelnames) != tuple(labels):
+    known = FAMILIES[name]
+    if (known.kind, known.labels) != (kind, tuple(labels)):
         raise ValueError(f"there is a metric {name} already, of another kind or with other labels")
-    return known
+    return _KNOWN[name]
 
 
 def _check(kind: str, name: str, labels: Sequence[str]) -> None:
     if kind not in ("counter", "gauge", "histogram"):
         raise ValueError(f"a metric is a counter, a gauge or a histogram, not a {kind}")
+    if name in FAMILIES:
+        raise ValueError(f"there is a metric {name} already")
     if not name.startswith("g6_"):
         raise ValueError(f"the name of a metric begins with g6_, not {name}")
     if (kind == "counter") != name.endswith("_total"):

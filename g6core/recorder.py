@@ -11,6 +11,7 @@ from g6core.days import Entry
 from g6core.errors import DataError, G6Error, Unavailable
 from g6core.faults import FAULTS, told
 from g6core.journal import Encoded, Journal
+from g6core.measuring import COMMIT_SECONDS, ENCODE_SECONDS, JOURNAL_ERRORS, LOST, REFUSED
 from g6core.snapshot import Snapshot
 
 log = logging.getLogger("g6.recorder")
@@ -41,8 +42,10 @@ class Recorder:
         refused: dict[str, str] = {}
         for snapshot in snapshots:
             try:
-                self._unsaved.append(self._journal.encode(snapshot))
+                with ENCODE_SECONDS.time():
+                    self._unsaved.append(self._journal.encode(snapshot))
             except FAULTS as e:
+                REFUSED.inc()
                 refused[snapshot.index] = f"the snapshot cannot be stored: {told(e)}"
                 log.error("%s: %s", snapshot.index, refused[snapshot.index])
         return refused
@@ -52,7 +55,8 @@ class Recorder:
         recorded: dict[Path, list[Entry]] = {}
         try:
             for path in dict.fromkeys(encoded.path for encoded in self._unsaved):
-                recorded[path] = self._journal.append(path, [e for e in self._unsaved if e.path == path])
+                with COMMIT_SECONDS.time():
+                    recorded[path] = self._journal.append(path, [e for e in self._unsaved if e.path == path])
                 self._unsaved = [e for e in self._unsaved if e.path != path]
         except (Unavailable, DataError) as e:
             self._pause(e)
@@ -64,8 +68,10 @@ class Recorder:
 
     def _pause(self, e: G6Error) -> None:
         if not self.problem or self.problem.code != e.code:
-            log.error("%s", e.render())
+            log.error(e)
         self.problem = e
+        JOURNAL_ERRORS.labels(e.code).inc()
         if len(self._unsaved) > HELD_IN_MEMORY:
             log.error("%d snapshots are lost: they cannot be written", len(self._unsaved) - HELD_IN_MEMORY)
+            LOST.inc(len(self._unsaved) - HELD_IN_MEMORY)
             self._unsaved = self._unsaved[-HELD_IN_MEMORY:]

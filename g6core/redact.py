@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SHORTEST = 8
@@ -33,7 +35,14 @@ def hide(secret: str) -> None:
     characters is left, since it would take ordinary words out of every message.
     """
     if len(secret) >= SHORTEST:
-        _secrets.add(secret)
+        _secrets.update(_forms(secret))
+
+
+def _forms(secret: str) -> set[str]:
+    """The secret as it is, and as it stands in what Python prints, in JSON and in an address."""
+    plain = secret.encode("utf-8", "replace")
+    as_json = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    return {secret, repr(secret)[1:-1], *as_json, quote(plain), quote(plain, safe=""), quote_plus(plain)}
 
 
 def redacted(text: str) -> str:

@@ -10,6 +10,7 @@ from g6core.config import Configuration, IndexSettings, resolve
 from g6core.effective import effective
 from g6core.errors import G6Error
 from g6core.layers import Layers
+from g6core.logs import about
 from g6core.registry import Registry
 
 log = logging.getLogger("g6.reload")
@@ -40,7 +41,8 @@ class Reloader:
             layers = self._running.layers.reread()
             return self._apply(self._resolve(layers))
         except G6Error as e:
-            log.error("%s changed and is not valid; nothing was changed\n%s", self._running.layers.file, e.render())
+            told = "%s changed and is not valid; nothing was changed\n%s"
+            log.error(told, self._running.layers.file, e.render(), extra=about(e))
             return None
 
     def _content(self) -> bytes | None:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+from g6core import days
 from g6core.archives import opened
 from g6core.components import Archive
 from g6core.config import Configuration
 from g6core.days import day_path
-from g6core.errors import DataError
+from g6core.errors import DataError, G6Error, raise_all
+from g6core.fillway import has_more
 from g6core.lock import DirectoryLock
 from g6core.newdays import NewDay, clear
 from g6core.units import row_of
@@ -23,9 +25,10 @@ def restore(
 ) -> list[date]:
     """Write the archived days from `first` to `last` into the journal of the data directory, each whole or not at all.
 
-    A day that the journal has stays as it is. The enabled sinks are not given restored days: they got them once, and
-    `g6 sinks fill` gives them again. tell: called after each day with its archive and its number of snapshots. Returns
-    the days written. Raises DataError (`no-such-day`) when no archive has a day of the range; Busy.
+    A day that the journal has stays as it is; one of which it has less than the archive is an error in the end. The
+    enabled sinks are not given restored days: they got them once, and `g6 sinks fill` gives them again. tell: called
+    after each day with its archive and its number of snapshots. Returns the days written. Raises DataError:
+    `no-such-day` when no archive has a day of the range, `part-of-a-day` when all else is done; Busy.
     """
     data_dir = configuration.settings.data_dir.absolute()
     sinks = [name for name, sink in configuration.components["sinks"].items() if sink.enabled]
@@ -34,15 +37,28 @@ def restore(
     try:
         with opened(configuration) as archives:
             clear(data_dir)
-            done = []
+            done, parts = [], []
             for day, name in _wanted(archives, first, last).items():
                 path = day_path(data_dir, day)
                 if not path.exists():
                     tell(day, name, _written(archives[name], day, path, sinks))
                     done.append(day)
+                elif has_more(archives[name], day, data_dir):
+                    parts.append(_part(path, archives[name].count(day)))
+            raise_all(parts)
             return done
     finally:
         lock.release()
+
+
+def _part(path: Path, archived: int | None) -> G6Error:
+    return DataError(
+        f"the journal has {days.count(path)} snapshots of {path.stem}, and the archive {archived}",
+        code="part-of-a-day",
+        where=str(path),
+        note="the day was left as it is",
+        hint="`g6 sinks fill` gives a sink both; to have the archive's day in the journal, move the file away first",
+    )
 
 
 def _wanted(archives: Mapping[str, Archive], first: date | None, last: date | None) -> dict[date, str]:

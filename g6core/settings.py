@@ -7,7 +7,7 @@ import json
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PlainSerializer, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -121,6 +121,28 @@ class HttpSettings(BaseModel):
     )
 
 
+class LogSettings(BaseModel):
+    """What the recorder says while it runs, and where: the table `[log]`."""
+
+    model_config = _STRICT
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="what is said: this and worse; `g6 -v` says everything"
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="`json`: an object a line, for programs that collect logs"
+    )
+    file: Path | None = Field(
+        default=None,
+        description="a file that `g6 run`, `replay` and `demo` log to as well; one file for each recorder",
+        examples=["logs/g6.log"],
+    )
+    max_size: Annotated[Bytes, Field(gt=0)] = Field(
+        default=ByteSize(10_000_000), description="a larger file is renamed to `.1`, and a new one begun"
+    )
+    keep: int = Field(default=5, ge=1, le=1000, description="how many renamed files are kept")
+
+
 class Settings(BaseSettings):
     """Every setting of the core. Built from the merged sources of `g6core.layers`; alone it holds the defaults."""
 
@@ -155,6 +177,7 @@ class Settings(BaseSettings):
     )
     journal: JournalSettings = Field(default=JournalSettings(), description="how much the journal keeps")
     http: HttpSettings = Field(default=HttpSettings(), description="the port of metrics, health and the API")
+    log: LogSettings = Field(default=LogSettings(), description="what is said while it runs")
     indices: dict[str, IndexTable] = Field(
         default_factory=dict,
         description="the indices to record, `[indices.NIFTY]`; all that the providers serve when none is named",
@@ -192,5 +215,5 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-SECTIONS: dict[str, type[BaseModel]] = {"journal": JournalSettings, "http": HttpSettings}
+SECTIONS: dict[str, type[BaseModel]] = {"journal": JournalSettings, "http": HttpSettings, "log": LogSettings}
 """Tables of the core with keys of their own."""

@@ -17,6 +17,7 @@ from g6core.components import Context, Provider, ProviderReport
 from g6core.errors import AuthExpired, G6Error
 from g6core.faults import FAULTS, told
 from g6core.login import Session
+from g6core.logs import about
 from g6core.snapshot import Snapshot
 
 log = logging.getLogger("g6.provider")
@@ -92,19 +93,22 @@ class Source:
             if not self._running.done():
                 return
             self._late = self._outcome(now, interval)
+            self.collector.meter.late.inc(sum(raw.snapshot is not None for raw in self._late.values()))
         # A rest that lies further ahead than any can means that the clock went back.
         if now >= self._resume or self._resume - now > LONGEST_REST:
-            self._running = self._worker.submit(self.collector.collect, now)
+            self._running = self._worker.submit(self._collect, now)
             self._asked = True
 
     def finish(self, now: datetime, interval: timedelta, until: float | None) -> dict[str, Raw]:
         """The pass's result by index; until: time.monotonic() of the deadline."""
         if self._running is None:
-            return self._skip(self.error.message if self.error else "the provider rests after a failure")
+            error = self.error
+            return self._skip(error.message if error else "the provider rests after a failure", "resting")
         if not self._asked:
-            return self._skip(f"provider {self.name} still answers an earlier cycle")
+            return self._skip(f"provider {self.name} still answers an earlier cycle", "late")
         if not _answered(self._running, None if until is None else max(0.0, until - time.monotonic())):
-            return self._skip(f"provider {self.name} missed the deadline")
+            self.collector.meter.deadlines.inc()
+            return self._skip(f"provider {self.name} missed the deadline", "deadline")
         return self._outcome(now, interval)
 
     def take_late(self) -> list[Snapshot]:
@@ -155,6 +159,10 @@ class Source:
         """Collect something else from the next cycle on."""
         self._worker.submit(self.collector.replan, plans)
 
+    def _collect(self, now: datetime) -> dict[str, Raw]:
+        with self.collector.meter.passes.time():
+            return self.collector.collect(now)
+
     def _outcome(self, now: datetime, interval: timedelta) -> dict[str, Raw]:
         assert self._running is not None
         running, self._running = self._running, None
@@ -178,10 +186,12 @@ class Source:
         error = e if isinstance(e, G6Error) else G6Error(told(e), code="provider")
         if self.error is None or self.error.message != error.message:
             hint = f" ({error.hint})" if error.hint else ""
-            log.warning("provider %s: %s%s; nothing is recorded for its indices", self.name, error.message, hint)
+            said = "provider %s: %s%s; nothing is recorded for its indices"
+            log.warning(said, self.name, error.message, hint, extra=about(error))
             log.debug("provider %s", self.name, exc_info=e)
         self.error = error
-        return self._skip(error.message)
+        self.collector.meter.failed(error.code)
+        return self._skip(error.message, error.code)
 
-    def _skip(self, reason: str) -> dict[str, Raw]:
-        return {plan.index: Raw(None, reason) for plan in self.collector.plans}
+    def _skip(self, reason: str, code: str) -> dict[str, Raw]:
+        return {plan.index: Raw(None, reason, code=code) for plan in self.collector.plans}

@@ -63,7 +63,10 @@ class AnalyticSpec(Spec):
 
 @dataclass(frozen=True)
 class SinkSpec(Spec):
+    """in_replay: False when `g6 replay` leaves it out, as what tells people of something that happens now."""
+
     build: Callable[[Any], Sink]
+    in_replay: bool = True
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class StatusFile:
             "state": state,
             "problem": engine.problem.message if engine.problem else None,
             "simulated": engine.assembly.simulated,
+            "plugins": engine.settings.plugins,
             "data_dir": str(engine.data_dir.absolute()),
             "started": self._started.isoformat(),
             "interval": engine.settings.interval.total_seconds(),

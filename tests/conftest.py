@@ -6,9 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -73,33 +72,6 @@ def installed(once: Callable[..., Path]) -> Callable[..., list[str]]:
         return [str(once(name, lambda place, name=name: build(place, FOREIGN / name)) / "site") for name in names]
 
     return install
-
-
-class Interpreters:
-    """What `Launcher` does, by an interpreter from the start each time, where processes cannot be forked."""
-
-    def start(self, *command: str | Path, cwd: Path, env: Mapping[str, str], stdio: Any) -> Any:
-        files = dict(zip(("stdin", "stdout", "stderr"), stdio, strict=True))
-        return subprocess.Popen([sys.executable, "-m", *map(str, command)], cwd=cwd, env=env, **files)
-
-    def run(
-        self, *command: str | Path, cwd: Path, env: Mapping[str, str], stdin: str = "", timeout: float = 120.0
-    ) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-m", *map(str, command)]
-        return subprocess.run(
-            words, cwd=cwd, env=env, input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=timeout
-        )
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture(scope="session")
-def launcher() -> Iterator[Launcher | Interpreters]:
-    """`launcher.run("g6core", "run", cwd=…, env=…)`: a process that runs a module as `python -m` does."""
-    found = Launcher() if sys.platform == "linux" else Interpreters()
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Absent: the test is skipped with the reason, or fails where CI=true promises the
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,12 +16,20 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 PATIENCE = 60.0
 ROOM = 2 << 30
 """Bytes that must be free in memory for a server to live there."""
+
+
+def in_memory() -> str | None:
+    """A directory whose files are in memory, where there is one with room."""
+    place = "/dev/shm"
+    return place if os.access(place, os.W_OK) and shutil.disk_usage(place).free > ROOM else None
 
 
 def free_port() -> int:
@@ -39,8 +48,7 @@ class Server:
     def __init__(self) -> None:
         # Not pytest's directory: a server that runs as another user must reach it. In memory where that is possible:
         # what a kill leaves is the same there, and the many small files of a database come and go quickly.
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > ROOM else None
-        self.place = Path(tempfile.mkdtemp(prefix=f"g6-{self.package}-", dir=memory))
+        self.place = Path(tempfile.mkdtemp(prefix=f"g6-{self.package}-", dir=in_memory()))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -243,6 +251,49 @@ class Postgres(Server):
         return str(self._home[0] / name) if self._home and (self._home[0] / name).exists() else name
 
 
+class Prometheus(Server):
+    """Asks what `scrape` named, once a second."""
+
+    program = package = "prometheus"
+
+    def scrape(self, port: int, rules: Path) -> None:
+        """The port of a recorder on this machine, and a file of rules; before the start."""
+        job = f'{{job_name: g6, scrape_interval: 1s, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}'
+        text = f"global: {{evaluation_interval: 1s}}\nrule_files: ['{rules}']\nscrape_configs: [{job}]\n"
+        (self.place / "prometheus.yml").write_text(text)
+
+    def command(self) -> Sequence[str]:
+        return [
+            self.program,
+            f"--config.file={self.place / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.place / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/-/ready") is not None
+        except OSError:
+            return False
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
+            data: bytes = answer.read()
+            return data
+
+    def ask(self, query: str) -> list[dict[str, Any]]:
+        """The series of the newest instant. Raises OSError for a query that it cannot read."""
+        document = json.loads(self.get("/api/v1/query?" + urlencode({"query": query})))
+        found: list[dict[str, Any]] = document["data"]["result"]
+        return found
+
+
+def promtool(*words: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Prometheus's own checks; skipped where it is not installed, as the servers are."""
+    _or_skip(Prometheus)
+    return subprocess.run(["promtool", *words], input=stdin, capture_output=True, timeout=60)
+
+
 Make = Callable[[], Server]
 
 
@@ -298,3 +349,14 @@ def own_redis_server() -> Iterator[Server]:
 def own_postgres() -> Iterator[Server]:
     """For this test alone, which may kill, pause and start it."""
     yield from _started(Postgres)
+
+
+@pytest.fixture
+def prometheus() -> Iterator[Prometheus]:
+    """Not started yet: `scrape` says what it asks."""
+    server = _or_skip(Prometheus)()
+    assert isinstance(server, Prometheus)
+    try:
+        yield server
+    finally:
+        server.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -160,6 +162,21 @@ def test_a_sink_gets_lost_days_from_the_archive(g6: Run, tmp_path: Path, two_day
     lose(tmp_path, SECOND.date())
     assert g6("sinks", "fill", "csv", "--plugins", "csv,parquet").returncode == 0
     assert written(tmp_path / "data") == everything
+
+
+def test_of_a_day_that_was_lost_in_part_both_parts_count(
+    g6: Run, tmp_path: Path, two_days: dict[date, list[Snapshot]]
+) -> None:
+    everything, path = recorded(tmp_path / "data"), days.day_path(tmp_path / "data", START.date())
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM snapshots WHERE seq <= (SELECT max(seq) - 2 FROM snapshots)")
+    done = g6("sinks", "fill", "csv", "--plugins", "csv,parquet")
+    assert done.returncode == 0, done.stderr
+    assert written(tmp_path / "data") == everything
+    back = g6("journal", "restore", "--plugins", "parquet")
+    assert back.returncode == 1
+    assert "part-of-a-day" in back.stderr and path.stem in back.stderr
+    assert days.count(path) == 2
 
 
 def test_a_lost_day_comes_back_and_is_as_good_as_before(

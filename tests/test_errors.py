@@ -17,13 +17,20 @@ SOURCES = sorted([*REPO.glob("g6core/**/*.py"), *REPO.glob("plugins/*/src/**/*.p
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    return ((path, ast.parse(path.read_text("utf-8"))) for path in SOURCES)
+def nodes() -> Iterator[tuple[str, list[ast.AST]]]:
+    """Of each source: the path, and what may define or name an error. All workers read all of it at their start."""
+    wanted = (ast.ClassDef, ast.Call, ast.Constant)
+    for path in SOURCES:
+        tree = ast.parse(path.read_text("utf-8"))
+        yield path.relative_to(REPO).as_posix(), [node for node in ast.walk(tree) if isinstance(node, wanted)]
+
+
+NODES = list(nodes())
 
 
 def error_classes() -> dict[str, tuple[str, int]]:
     """G6Error and whatever derives from it anywhere: its own code and exit code, inherited or not."""
-    classes = [node for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for _, found in NODES for node in found if isinstance(node, ast.ClassDef)]
     found = {"G6Error": ("error", 1)}
     while True:
         new = {
@@ -53,15 +60,15 @@ CLASSES = error_classes()
 
 def raised() -> Iterator[tuple[str, int, str]]:
     """(code, exit code, place) of every call of an error class, and of what the renderer prints by itself."""
-    for path, tree in trees():
-        for node in ast.walk(tree):
-            place = f"{path.relative_to(REPO).as_posix()}:{getattr(node, 'lineno', 0)}"
+    for path, found in NODES:
+        for node in found:
+            place = f"{path}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Call) and _name(node.func) in CLASSES:
                 own, exit_code = CLASSES[_name(node.func)]
                 given = [k.value for k in node.keywords if k.arg == "code"]
                 for code in _literals(given[0], place) if given else [own]:
                     yield code, exit_code, place
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "error[" in node.value:
                 yield from ((code, 1, place) for code in re.findall(r"error\[([a-z-]+)\]", node.value))
 
 
@@ -81,8 +88,18 @@ def _literals(value: ast.expr, place: str) -> list[str]:
     return [value.value]
 
 
+def answered() -> Iterator[str]:
+    """The codes of answers on the HTTP port, `problem(404, "no-such-page", …)`: no command ends with those."""
+    for _, found in NODES:
+        for node in found:
+            if isinstance(node, ast.Call) and _name(node.func) == "problem" and len(node.args) > 1:
+                code = node.args[1]
+                if isinstance(code, ast.Constant):
+                    yield str(code.value)
+
+
 RAISED = list(raised())
-CODES = sorted({code for code, _, _ in RAISED} | {code for code, _ in CLASSES.values()})
+CODES = sorted({code for code, _, _ in RAISED} | {code for code, _ in CLASSES.values()} | set(answered()))
 
 
 def exit_codes(code: str) -> list[int]:
@@ -113,7 +130,7 @@ def test_no_page_is_without_a_code() -> None:
 
 def test_the_index_lists_every_code_with_its_exit_code() -> None:
     rows = re.findall(r"^\| \[([a-z0-9-]+)\]\(\1\.md\) \| ([^|]+) \|", (PAGES / "README.md").read_text("utf-8"), re.M)
-    expected = [(code, " or ".join(map(str, exit_codes(code)))) for code in CODES if code != "problems"]
+    expected = [(code, " or ".join(map(str, exit_codes(code))) or "–") for code in CODES if code != "problems"]
     assert [row for row in rows if row[0] != "problems"] == expected
 
 

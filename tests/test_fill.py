@@ -15,6 +15,7 @@ from subprocess import CompletedProcess
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from g6core import Snapshot, days
 from g6core.journal import Journal
@@ -36,16 +37,18 @@ def record(data_dir: Path, *taken: Snapshot, readers: tuple[str, ...] = ()) -> N
 
 
 @pytest.fixture
-def three_days(tmp_path: Path) -> Path:
+def three_days(tmp_path: Path, once: Callable[..., Path]) -> Path:
     """A data directory with three days of two indices, of which the sink csv was told to have everything."""
-    place = tmp_path / "data"
-    for n in range(3):
-        for index in ("NIFTY", "BANKNIFTY"):
-            record(place, *snapshots(70, index, START + timedelta(days=n), strikes=3), readers=("csv",))
-    for path in days.days(place):
-        with days.reading(path):
-            pass
-    return place
+
+    def make(place: Path) -> None:
+        for n in range(3):
+            for index in ("NIFTY", "BANKNIFTY"):
+                record(place, *snapshots(70, index, START + timedelta(days=n), strikes=3), readers=("csv",))
+        for path in days.days(place):
+            with days.reading(path):
+                pass
+
+    return Path(shutil.copytree(once("three-days", make), tmp_path / "data"))
 
 
 def test_a_store_that_lost_everything_is_filled(g6: Run, three_days: Path) -> None:
@@ -102,6 +105,27 @@ def test_an_interrupted_fill_goes_on_behind_what_was_confirmed(g6: Run, three_da
     assert rest.returncode == 0, rest.stderr
     assert "going on in" in rest.stdout
     assert int(rest.stdout.split(" snapshots")[0].split()[-1]) < 420
+    assert written(three_days) == recorded(three_days)
+
+
+def test_an_interrupted_fill_does_not_go_on_in_another_place(g6: Run, three_days: Path) -> None:
+    second = days.days(three_days)[1].stem
+    (three_days / "g6_data" / "overview" / "NIFTY" / f"{second}.csv").mkdir(parents=True)
+    stopped = g6("sinks", "fill", "csv", "--plugins", "csv", "--set", "drain_timeout=1s")
+    assert stopped.returncode == 1
+    other = g6("sinks", "fill", "csv", "--plugins", "csv", "--set", "sinks.csv.dir=elsewhere")
+    assert other.returncode == 0, other.stderr
+    assert "going on in" not in other.stdout
+    assert "420 snapshots" in other.stdout
+
+
+def test_a_directory_of_csv_files_has_one_writer(g6: Run, three_days: Path) -> None:
+    (three_days / "g6_data").mkdir(exist_ok=True)
+    with FileLock(three_days / "g6_data" / ".g6.lock"):
+        kept_out = g6("sinks", "fill", "csv", "--plugins", "csv", "--set", "drain_timeout=1s")
+    assert kept_out.returncode == 1
+    assert "another g6 process writes into this directory" in kept_out.stderr
+    assert g6("sinks", "fill", "csv", "--plugins", "csv").returncode == 0
     assert written(three_days) == recorded(three_days)
 
 

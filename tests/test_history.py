@@ -35,6 +35,17 @@ def test_nothing_at_or_after_the_instant_is_seen(tmp_path: Path, recorded: list[
         assert history.facts(index, day, now.ts) == [(s.ts, dict(s.facts)) for s in recorded[:i]]
 
 
+def test_a_stretch_begins_with_its_first_instant_and_ends_before_the_last(
+    tmp_path: Path, recorded: list[Snapshot]
+) -> None:
+    history, index, day = History(tmp_path), recorded[0].index, trading_date(recorded[0].ts)
+    found = history.stretch(index, day, recorded[1].ts, recorded[4].ts)
+    assert [(s.ts, s.facts) for s in found] == [(s.ts, s.facts) for s in recorded[1:4]]
+    assert found[0].options.equals(recorded[1].options)
+    assert history.stretch("NOSUCH", day, recorded[0].ts, recorded[4].ts) == []
+    assert history.stretch(index, day - timedelta(days=1), recorded[0].ts, recorded[4].ts) == []
+
+
 def test_another_index_and_another_day_have_nothing(tmp_path: Path, recorded: list[Snapshot]) -> None:
     history, after, day = History(tmp_path), recorded[-1].ts + timedelta(hours=1), trading_date(recorded[0].ts)
     assert history.first("NOSUCH", day, after) is None

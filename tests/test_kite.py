@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from g6_sim.serve.faults import parse
 
 from g6core import read_day
 from g6core.days import days
+from g6core.scrape import text
 from tests.kite_rig import Rig, Said, serving
 from tests.launch import Launcher
+from tests.recorder import samples
 from tests.test_crash import kill_after_the_first_cycle, recorded, written
 
 INDICES = ("NIFTY", "SENSEX")
@@ -131,14 +134,28 @@ def test_while_the_stream_says_nothing_quotes_come_by_request(tmp_path: Path) ->
         rig.until_known(20.0)
 
 
-def test_a_cut_stream_comes_back(tmp_path: Path) -> None:
+def test_a_cut_stream_comes_back_and_is_counted(tmp_path: Path) -> None:
+    start = samples(text().decode())
+
+    def gained(name: str, **labels: str) -> float:
+        key = f"g6_kite_stream_{name}", frozenset(labels.items())
+        return samples(text().decode())[key] - start.get(key, 0.0)
+
     with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
         rig.until_known(20.0)
+        assert gained("sockets") == gained("connections_total") == 1
         server.faults.add(parse("drop"))
         before = len(server.sent.messages())
-        rig.watch(0.3)
+        end = time.monotonic() + 30
+        # Quotes come by request meanwhile: that they are known does not say that the stream is back.
+        while gained("connections_total") < 2 or len(server.sent.messages()) == before:
+            assert time.monotonic() < end
+            rig.watch(0.1)
         rig.until_known(20.0)
-        assert len(server.sent.messages()) > before
+        assert gained("losses_total") == gained("connections_total") - 1 >= 1
+        assert gained("bytes_total") > 4 * gained("frames_total") > 0
+        assert gained("ticks_total", result="taken") >= 24
+    assert gained("sockets") == 0
 
 
 @pytest.mark.parametrize("fault", ["html502", "storm429"])

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from subprocess import PIPE, CompletedProcess, Popen
+from subprocess import CompletedProcess
 
 import polars as pl
 import pytest
@@ -33,6 +32,7 @@ from g6core.history import History
 from g6core.journal import Journal
 from g6core.snapshot import EXPIRIES, OPTIONS, conform
 from g6core.testing import ManualClock
+from tests.launch import Launcher
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -165,7 +165,7 @@ def test_the_commands_find_fill_and_find_nothing_more(
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_person_who_has_had_enough_loses_nothing(
-    tmp_path: Path, serve: Callable[[datetime], Server], clean_env: Callable[..., dict[str, str]]
+    tmp_path: Path, serve: Callable[[datetime], Server], clean_env: Callable[..., dict[str, str]], launcher: Launcher
 ) -> None:
     server = serve(at(420))
     token, _ = server.accounts.log_in()
@@ -179,10 +179,10 @@ def test_a_person_who_has_had_enough_loses_nothing(
     words = ["backfill", "--all", "--indices", "NIFTY", "--from", str(DAY)]
     path, asked = candles_path(tmp_path / "data", DAY), 0
     for number, code, told in ((signal.SIGINT, 130, True), (signal.SIGKILL, -signal.SIGKILL, False)):
-        run = Popen([sys.executable, "-m", "g6core", *words], cwd=tmp_path, env=env, stderr=PIPE, text=True)
+        run = launcher.piped("g6core", *words, cwd=tmp_path, env=env)
         deadline = time.monotonic() + 60
         while len(known(path).instruments) < asked + 3:
-            assert run.poll() is None, run.stderr and run.stderr.read()
+            assert run.poll() is None, run.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.05)
         run.send_signal(number)

@@ -6,6 +6,8 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -73,6 +75,15 @@ def test_a_secret_that_was_named_is_hidden_wherever_it_stands() -> None:
     assert secret not in error.render() + json.dumps(error.as_dict()) + str(error) + repr(error)
     assert told(ValueError(secret)) == "ValueError: ***"
     assert redacted_tree({"a": [secret, 1, None, {"b": (secret,)}]}) == {"a": ["***", 1, None, {"b": ["***"]}]}
+
+
+@pytest.mark.parametrize("shown", [repr, json.dumps, quote, quote_plus, lambda s: json.dumps(s, ensure_ascii=False)])
+def test_a_secret_is_hidden_as_others_write_it(shown: Callable[[str], str]) -> None:
+    secret = 'p\'ss "w/rd" \\ 100% ü\n'
+    hide(secret)
+    assert redacted(shown(secret)).count("***") == 1
+    for piece in ("ss", "rd", "100"):
+        assert piece not in redacted(shown(secret))
 
 
 def test_log_lines_and_their_tracebacks_are_hidden() -> None:

@@ -171,27 +171,20 @@ def test_a_replayed_day_of_the_own_journal_is_the_same_day(g6: Run, three_cycles
     assert "--out" in again.stderr
 
 
-def test_a_signal_ends_the_run_after_its_cycle_with_everything_delivered(tmp_path: Path, clean_env: Env) -> None:
-    g6 = [sys.executable, "-m", "g6core"]
-    command = [*g6, "run", "--plugins", "sim,csv", "--interval", "200ms"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for _ in range(3):
-        process.stdout.readline()
-    status = subprocess.run(
-        [sys.executable, "-m", "g6core", "status", "--json"],
-        cwd=tmp_path,
-        env=clean_env(),
-        capture_output=True,
-        text=True,
-    )
-    assert status.returncode == 0, status.stderr
-    document = json.loads(status.stdout)
-    assert document["simulated"] is True
-    assert document["pid"] == process.pid
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(30) == 0
-    process.stdout.close()
+def test_a_signal_ends_the_run_after_its_cycle_with_everything_delivered(
+    g6: Run, tmp_path: Path, clean_env: Env, launcher: Launcher
+) -> None:
+    command = ["g6core", "run", "--plugins", "sim,csv", "--interval", "200ms"]
+    with launcher.piped(*command, cwd=tmp_path, env=clean_env()) as process:
+        for _ in range(3):
+            process.stdout.readline()
+        status = g6("status", "--json")
+        assert status.returncode == 0, status.stderr
+        document = json.loads(status.stdout)
+        assert document["simulated"] is True
+        assert document["pid"] == process.pid
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(30) == 0
     (day,) = days.days(tmp_path / "data")
     assert days.summary(day).lag == {"csv": 0}
 
@@ -203,19 +196,17 @@ def test_nothing_runs_is_exit_3(g6: Run) -> None:
 
 
 def test_a_second_recorder_on_the_directory_is_refused_and_the_first_one_goes_on(
-    g6: Run, tmp_path: Path, clean_env: Env
+    g6: Run, tmp_path: Path, clean_env: Env, launcher: Launcher
 ) -> None:
-    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim", "--interval", "200ms", "--data-dir", "D"]
-    first = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
-    assert first.stdout is not None
-    first.stdout.readline()
-    second = g6("run", "--plugins", "sim", "--once", "--data-dir", "D")
-    assert second.returncode == 3
-    assert second.stderr.startswith(f"error[busy]: another g6 process (pid {first.pid}) records into this directory")
-    assert first.poll() is None
-    first.kill()
-    first.wait()
-    first.stdout.close()
+    command = ["g6core", "run", "--plugins", "sim", "--interval", "200ms", "--data-dir", "D"]
+    with launcher.piped(*command, cwd=tmp_path, env=clean_env()) as first:
+        first.stdout.readline()
+        second = g6("run", "--plugins", "sim", "--once", "--data-dir", "D")
+        assert second.returncode == 3
+        told = f"error[busy]: another g6 process (pid {first.pid}) records into this directory"
+        assert second.stderr.startswith(told)
+        assert first.poll() is None
+        first.kill()
     # The lock died with its owner.
     assert g6("run", "--plugins", "sim", "--once", "--data-dir", "D").returncode == 0
 
@@ -255,7 +246,9 @@ def test_two_sinks_in_one_place_are_refused(g6: Run, tmp_path: Path) -> None:
     assert here == there != []
 
 
-def test_pruning_waits_for_sinks_and_for_a_running_recorder(g6: Run, tmp_path: Path, clean_env: Env) -> None:
+def test_pruning_waits_for_sinks_and_for_a_running_recorder(
+    g6: Run, tmp_path: Path, clean_env: Env, launcher: Launcher
+) -> None:
     (tmp_path / "blocked").write_text("a file where the tree should be")
     assert (
         g6(
@@ -267,14 +260,12 @@ def test_pruning_waits_for_sinks_and_for_a_running_recorder(g6: Run, tmp_path: P
     assert result.stdout == "removed 0 days\n"
     assert "csv has still to get it" in result.stderr
     assert len(days.days(tmp_path / "data")) == 1
-    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim,csv", "--interval", "200ms"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()
-    assert g6("journal", "prune", "--before", "2099-01-01").returncode == 3
-    process.terminate()
-    assert process.wait(30) == 0
-    process.stdout.close()
+    command = ["g6core", "run", "--plugins", "sim,csv", "--interval", "200ms"]
+    with launcher.piped(*command, cwd=tmp_path, env=clean_env()) as process:
+        process.stdout.readline()
+        assert g6("journal", "prune", "--before", "2099-01-01").returncode == 3
+        process.terminate()
+        assert process.wait(30) == 0
     assert g6("journal", "prune", "--before", "2099-01-01").stdout.startswith("removed 1 days")
 
 
@@ -293,14 +284,12 @@ def test_a_lost_output_does_not_end_the_recording(tmp_path: Path, clean_env: Env
     assert len(stored(tmp_path / "data")) == 6 * 6
 
 
-def test_an_interrupted_run_of_so_many_cycles_is_no_success(tmp_path: Path, clean_env: Env) -> None:
-    command = [sys.executable, "-m", "g6core", "run", "--plugins", "sim", "--cycles", "500", "--interval", "200ms"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=clean_env(), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    process.stdout.close()
+def test_an_interrupted_run_of_so_many_cycles_is_no_success(tmp_path: Path, clean_env: Env, launcher: Launcher) -> None:
+    command = ["g6core", "run", "--plugins", "sim", "--cycles", "500", "--interval", "200ms"]
+    with launcher.piped(*command, cwd=tmp_path, env=clean_env()) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
 
 
 def test_a_run_for_no_time_ends_after_its_first_cycle(g6: Run, tmp_path: Path) -> None:

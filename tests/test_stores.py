@@ -33,7 +33,7 @@ Run = Callable[..., CompletedProcess[str]]
 Rows = Counter[tuple[str, int, str, float, str, float | None, int | None]]
 """(index, microseconds, expiry, strike, right, last price, open interest) of each stored option."""
 
-KILLS = int(os.environ.get("G6_STORE_KILLS", "6"))
+KILLS = int(os.environ.get("G6_STORE_KILLS", "3"))
 """G6_STORE_KILLS=40 and more for a long run."""
 SETTINGS = """
 plugins = ["market", "csv", "sql", "influx", "parquet"]

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from g6core import days
+from g6core.chains import chain_json, chain_rows, expiry_row, ladder
 from g6core.cli.options import config_options, data_dir_of, json_option, load_recorded
 from g6core.cli.screen import NONE, grouped, percent
 from g6core.errors import DataError
@@ -51,22 +52,18 @@ def chain(
         snapshot = _latest(data_dir_of(options["data_dir"]), index.upper())
     else:
         snapshot = _aged(_at(index.upper(), at, **options), at)
-    facts = _expiry_row(snapshot, expiry)
-    rows = snapshot.options.filter((pl.col("expiry") == facts["expiry"]) & _near_the_money(around))
+    facts = expiry_row(snapshot, expiry)
+    rows = chain_rows(snapshot, facts, around)
     if as_csv:
         click.echo(rows.drop(pl.selectors.nested()).write_csv(), nl=False)
     elif as_json:
-        click.echo(_json(snapshot, facts, rows))
+        click.echo(chain_json(snapshot, expiry, around))
     else:
         wide = WIDE if at is None else WIDE + AGES
         console = Console() if sys.stdout.isatty() else Console(width=wide)
         side = SIDE if console.width >= wide else NARROW
         console.print(_ladder(snapshot, facts, rows, side if at is None else ("age", *side)))
         console.print(_caption(snapshot, facts, at))
-
-
-def _near_the_money(around: int) -> pl.Expr:
-    return pl.col("offset").is_null() | pl.col("offset").is_between(-around, around)
 
 
 def _latest(data_dir: Path, index: str) -> Snapshot:
@@ -91,7 +88,10 @@ def _instant(text: str) -> datetime:
         given = datetime.fromisoformat(f"{today} {text}" if re.fullmatch(r"[\d:]+", text) else text)
     except ValueError:
         raise click.BadParameter(f'{text!r} is not a time like "2026-11-20 10:30"', param_hint="--at") from None
-    return (given if given.tzinfo else given.replace(tzinfo=IST)).astimezone(UTC)
+    try:
+        return (given if given.tzinfo else given.replace(tzinfo=IST)).astimezone(UTC)
+    except OverflowError:
+        raise click.BadParameter(f"{text!r} is before all time that can be told", param_hint="--at") from None
 
 
 def _at(index: str, at: datetime, **options: Any) -> Snapshot:
@@ -120,37 +120,6 @@ def _aged(snapshot: Snapshot, at: datetime) -> Snapshot:
     return snapshot.replace(options=snapshot.options.with_columns(age=age))
 
 
-def _expiry_row(snapshot: Snapshot, wanted: str | None) -> dict[str, Any]:
-    rows = snapshot.expiries.to_dicts()
-    for row in rows:
-        if wanted is None or wanted in row["codes"] or wanted == str(row["expiry"]):
-            return row
-    known = ", ".join(f"{row['expiry']} ({'/'.join(row['codes'])})" for row in rows)
-    raise DataError(
-        f"{snapshot.index} has no recorded expiry `{wanted}`", code="no-such-expiry", hint=f"there is {known}"
-    )
-
-
-def _json(snapshot: Snapshot, facts: dict[str, Any], rows: pl.DataFrame) -> str:
-    import json
-
-    document = {
-        "v": 1,
-        "index": snapshot.index,
-        "ts": snapshot.ts.isoformat(),
-        "source": snapshot.source,
-        "simulated": snapshot.simulated,
-        "facts": dict(snapshot.facts),
-        "expiry": facts,
-        "options": rows.to_dicts(),
-    }
-    return json.dumps(document, default=_plain)
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
 def _ladder(snapshot: Snapshot, facts: dict[str, Any], rows: pl.DataFrame, side: tuple[str, ...]) -> Table:
     table = Table(title=_title(snapshot, facts), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in side:
@@ -158,19 +127,16 @@ def _ladder(snapshot: Snapshot, facts: dict[str, Any], rows: pl.DataFrame, side:
     table.add_column("strike", justify="center", style="bold", no_wrap=True)
     for name in reversed(side):
         table.add_column(TITLES[name], justify="right", no_wrap=True)
-    legs: dict[float, dict[str, dict[str, Any]]] = {}
-    for row in rows.iter_rows(named=True):
-        legs.setdefault(row["strike"], {})[row["right"]] = row
     spot = snapshot.facts.get("spot")
-    for strike, pair in sorted(legs.items()):
-        calls = [_cell(pair.get("CE"), name, spot is not None and strike < spot) for name in side]
-        puts = [_cell(pair.get("PE"), name, spot is not None and strike > spot) for name in reversed(side)]
+    for row in ladder(rows, side).iter_rows(named=True):
+        strike = row["strike"]
+        calls = [_cell(row[f"call_{name}"], name, spot is not None and strike < spot) for name in side]
+        puts = [_cell(row[f"put_{name}"], name, spot is not None and strike > spot) for name in reversed(side)]
         table.add_row(*calls, f"› {strike:g} ‹" if strike == facts["atm_strike"] else f"{strike:g}", *puts)
     return table
 
 
-def _cell(row: dict[str, Any] | None, name: str, in_the_money: bool) -> str:
-    value = row.get(name) if row else None
+def _cell(value: Any, name: str, in_the_money: bool) -> str:
     if name == "age":
         return NONE if value is None else _age(max(0.0, value))
     text = percent(value) if name == "iv" else grouped(value, 0 if name in ("oi", "volume") else 2)

@@ -41,7 +41,10 @@ def show(as_json: bool, **options: Any) -> None:
 @json_option
 def check(as_json: bool, **options: Any) -> None:
     """Check every setting of every table at once; exits with 2 when something is wrong."""
+    from g6core.assembly import rules_of
+
     configuration, _ = load(**options)
+    rules_of(configuration)
     plugins = configuration.settings.plugins
     if as_json:
         click.echo(json.dumps({"v": 1, "valid": True, "plugins": plugins, "warnings": list(configuration.warnings)}))

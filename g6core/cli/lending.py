@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from g6core.borrow import make_context
 from g6core.cli.options import load, load_recorded, settings_layers
@@ -11,6 +12,9 @@ from g6core.components import Context
 from g6core.discovery import installed
 from g6core.errors import ConfigError
 from g6core.specs import singular
+
+if TYPE_CHECKING:
+    from g6core.config import Configured
 
 
 def configured(kind: str, component: str, **options: Any) -> tuple[Any, Context]:
@@ -36,6 +40,18 @@ def configured(kind: str, component: str, **options: Any) -> tuple[Any, Context]
             else f"`--plugins {component}`",
         )
     return found[0].settings, make_context(configuration.settings.data_dir, SystemClock())
+
+
+def configured_all(kind: str, *, plugin: str, **options: Any) -> tuple[Mapping[str, Configured], Context]:
+    """Every instance of a kind by the name that the settings give it, and a context as `configured` gives it.
+
+    Each has `name`, `spec`, `settings` (None where it is switched off) and `enabled`; `spec.build(settings)` makes it.
+    kind: `sinks` or `alerts`. plugin: the installed plugin that counts as selected. Raises ConfigError when the
+    settings are wrong.
+    """
+    options = {**options, "plugins": _with(plugin, **options)}
+    configuration, _ = load_recorded(**options, kept=(kind,))
+    return configuration.components[kind], make_context(configuration.settings.data_dir, SystemClock())
 
 
 def _with(component: str, **options: Any) -> str:

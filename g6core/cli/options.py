@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -81,17 +81,23 @@ def load_recorded(
     plugins: str | None = None,
     data_dir: Path | None = None,
     changes: tuple[str, ...] = (),
+    kept: Collection[str] = (),
 ) -> tuple[Configuration, Registry]:
-    """The settings without those that only concern recording, so that no provider need be there or be complete."""
+    """The settings without those that only concern recording, so that no provider need be there or be complete.
+
+    kept: tables of these that are wanted all the same.
+    """
     from g6core.config import resolve
     from g6core.layers import Leaf, Origin, Strength
     from g6core.registry import Registry
 
     layers = settings_layers(config, plugins, data_dir, changes)
     registry = Registry.load(layers.plugins)
+    left_out = [table for table in _RECORDING if table not in kept]
     off = Leaf(False, Origin(Strength.COMMAND_DEFAULT, "default of this command"))
-    leaves = {key: leaf for key, leaf in layers.leaves.items() if key[0] not in _RECORDING}
-    leaves |= {(kind, name, "enabled"): off for kind in ("providers", "alerts") for name in registry.of(kind)}
+    leaves = {key: leaf for key, leaf in layers.leaves.items() if key[0] not in left_out}
+    kinds = [kind for kind in ("providers", "alerts") if kind in left_out]
+    leaves |= {(kind, name, "enabled"): off for kind in kinds for name in registry.of(kind)}
     return resolve(replace(layers, leaves=leaves), registry), registry
 
 

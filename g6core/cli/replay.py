@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from g6core.cli.options import config_options, data_dir_of, settings_layers
+from g6core.components import Alert, CycleReport
 from g6core.errors import ConfigError
+from g6core.exchange import IST
+
+if TYPE_CHECKING:
+    from g6core.engine import Engine
+    from g6core.layers import Layers
+    from g6core.registry import Registry
 
 EVERYTHING = {
     "strategy": {"use": "all"},
@@ -38,7 +50,8 @@ def replay(ctx: click.Context, /, recording: str, out: Path | None, speed: str, 
     path = _path(recording, source)
     beside = source / "replay" if path.parent == (source / "journal").absolute() else source
     plugins, changes = _alone(options["config"], options["plugins"])
-    return Session(
+    raised = Raised()
+    code = Session(
         config=options["config"],
         plugins=plugins,
         data_dir=out or beside,
@@ -48,19 +61,63 @@ def replay(ctx: click.Context, /, recording: str, out: Path | None, speed: str, 
         speed=_speed(speed),
         quiet=options["quiet"],
         verbose=ctx.obj["verbose"],
+        views=(raised,),
     ).run()
+    raised.show()
+    return code
+
+
+class Raised:
+    """What the alert rules raised in a run, as a table at its end: a rule tried on recorded days."""
+
+    def __init__(self) -> None:
+        self._alerts: list[Alert] = []
+        self._rules: set[str] = set()
+
+    def cycle(self, engine: Engine, report: CycleReport) -> None:
+        self._rules |= set(engine.assembly.rules)
+        self._alerts += report.alerts
+
+    def idle(self, engine: Engine, opens: datetime) -> None:
+        pass
+
+    def show(self) -> None:
+        """Nothing where there was no rule."""
+        if not self._rules:
+            return
+        if not self._alerts:
+            click.echo(f"none of {len(self._rules)} alert rules fired")
+            return
+        table = Table("alert rule", "fired", "resolved", "first", "last", "indices")
+        for rule, number in Counter(alert.rule for alert in self._alerts).most_common():
+            own = [alert for alert in self._alerts if alert.rule == rule]
+            resolved = sum(alert.state == "resolved" for alert in own)
+            times = [f"{alert.ts.astimezone(IST):%d %b %H:%M:%S}" for alert in (own[0], own[-1])]
+            indices = ", ".join(sorted({alert.index for alert in own if alert.index}))
+            table.add_row(Text(rule), str(number - resolved), str(resolved), *times, indices)
+        Console().print(table)
 
 
 def _alone(config: Path | None, plugins: str | None) -> tuple[str, list[str]]:
-    """The plugins to use, and the changes that leave `replay` as the only provider of every index."""
+    """The plugins to use, and the changes that leave `replay` as the only provider of every index, and nobody told."""
     from g6core.registry import Registry
 
     layers = settings_layers(config, plugins)
     names = [*layers.plugins, "replay"]
-    others = set(Registry.load(names).of("providers")) | set(layers.table("providers"))
+    registry = Registry.load(names)
+    others = set(registry.of("providers")) | set(layers.table("providers"))
+    quiet = [f"sinks.{name}.enabled=false" for name in _telling(layers, registry)]
     changes = [f"providers.{name}.enabled=false" for name in sorted(others - {"replay"})]
     named = [index for index, table in layers.table("indices").items() if "provider" in table]
-    return ",".join(names), [*changes, *(f"indices.{index}.provider=replay" for index in named)]
+    return ",".join(names), [*quiet, *changes, *(f"indices.{index}.provider=replay" for index in named)]
+
+
+def _telling(layers: Layers, registry: Registry) -> list[str]:
+    """Tables of sinks that have no place in a replay."""
+    known = registry.of("sinks")
+    tables = {name: table for name, table in layers.table("sinks").items() if isinstance(table, dict)}
+    used = {name: known.get(str(table.get("use", name))) for name, table in tables.items()}
+    return sorted(name for name, sink in used.items() if sink and not sink.spec.in_replay)
 
 
 def _path(recording: str, data_dir: Path) -> Path:

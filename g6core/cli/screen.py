@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -18,9 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from g6core.components import CycleReport, IndexReport
-from g6core.engine import Engine
 from g6core.exchange import IST
-from g6core.loop import View
+from g6core.logs import PLAIN
+
+if TYPE_CHECKING:
+    from g6core.engine import Engine
+    from g6core.loop import View
 
 log = logging.getLogger("g6.screen")
 NONE = "–"
@@ -91,11 +94,25 @@ class Guarded:
             log.warning("nothing more can be shown (%s); recording goes on", e)
 
 
-class Lines:
-    """A line per cycle, for logs and pipes; the same reason is said once."""
+class Reasons(Silent):
+    """Why an index was not recorded, or not whole; the same reason is said once."""
 
     def __init__(self) -> None:
         self._reasons: dict[str, str | None] = {}
+
+    def cycle(self, engine: Engine, report: CycleReport) -> None:
+        for name, index in report.indices.items():
+            why = index.reason or "; ".join(index.notes) or None
+            if why and self._reasons.get(name) != why:
+                log.warning("%s  %s: %s", clock_time(report.ts), name, why, extra=PLAIN)
+            self._reasons[name] = why
+
+
+class Lines(Reasons):
+    """A line per cycle as well, for logs and pipes."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._idle_until: datetime | None = None
 
     def cycle(self, engine: Engine, report: CycleReport) -> None:
@@ -104,11 +121,7 @@ class Lines:
         sinks = [f"{name} +{runner.state.lag}" for name, runner in engine.runners.items()]
         words = [clock_time(report.ts), *simulated, *parts, f"{report.seconds * 1000:.0f} ms", *sinks]
         click.echo("  ".join(words))
-        for name, index in report.indices.items():
-            why = index.reason or "; ".join(index.notes) or None
-            if why and self._reasons.get(name) != why:
-                click.echo(f"{clock_time(report.ts)}  {name}: {why}", err=True)
-            self._reasons[name] = why
+        super().cycle(engine, report)
 
     def _index(self, name: str, index: IndexReport) -> str:
         if index.status != "recorded":
@@ -192,7 +205,7 @@ def open_view(engine: Engine, instants: Sequence[datetime] | None, quiet: bool) 
     """The view that suits where standard output goes."""
     console = Console()
     if quiet:
-        yield Silent()
+        yield Reasons() if instants is None else Silent()
     elif not sys.stdout.isatty():
         yield Guarded(Lines())
     elif instants is None:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import polars as pl
 
@@ -172,6 +173,17 @@ def snapshot(
 
     facts: further or other facts; None takes one away.
     """
+    options, dated, seen = _taken(index, ts, strikes, expiries)
+    told = {name: value for name, value in {**seen, **facts}.items() if value is not None}
+    # Frames of its own: no two threads may use the same one.
+    return Snapshot(index, ts, "fake", options.clone(), dated.clone(), told)
+
+
+@lru_cache(maxsize=512)
+def _taken(
+    index: str, ts: datetime, strikes: int, expiries: int
+) -> tuple[pl.DataFrame, pl.DataFrame, Mapping[str, float | None]]:
+    """Options, expiries and facts. Tests ask for the same again and again, and to make one takes 20 ms."""
     market = FakeMarket((index,), strikes=strikes)
     market.clock = ManualClock(ts)
     listing = LISTINGS[index]
@@ -188,7 +200,7 @@ def snapshot(
     options = pl.concat([labelled, market.quotes(chosen)], how="horizontal")
     options = conform(options, OPTIONS, who="snapshot").sort("expiry", "strike", "right")
     dated = _expiries(options, codes, listing, atm, market.futures([index])[index])
-    return Snapshot(index, ts, "fake", options, dated, _facts(spots, index, facts))
+    return options, dated, _facts(spots, index)
 
 
 def snapshots(
@@ -215,9 +227,9 @@ def _expiries(
     return conform(frame, EXPIRIES, who="snapshot")
 
 
-def _facts(spots: Mapping[str, Spot], index: str, changes: Mapping[str, float | None]) -> dict[str, float]:
+def _facts(spots: Mapping[str, Spot], index: str) -> dict[str, float | None]:
     spot = spots[index]
-    facts = {
+    return {
         "spot": spot.last,
         "open": spot.open,
         "high": spot.high,
@@ -225,9 +237,7 @@ def _facts(spots: Mapping[str, Spot], index: str, changes: Mapping[str, float | 
         "close": spot.close,
         "vix": spots["INDIAVIX"].last,
         "simulated": 1.0,
-        **changes,
     }
-    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _nearest(strikes: pl.Series, spot: float) -> float:

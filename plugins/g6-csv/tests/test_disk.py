@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -19,9 +20,11 @@ from g6core.clock import CycleClock
 from g6core.exchange import Calendar
 from g6core.history import History
 from g6core.testing import START, snapshots
+from tests.launch import Launcher, Piped
 
 Open = Callable[..., CsvSink]
 Tree = Callable[[], dict[str, bytes]]
+Run = Callable[[str, Path], Piped]
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX resource limits and signals")
 
@@ -70,17 +73,17 @@ while True:
 """
 
 
-def run(script: str, root: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PREAMBLE + script, str(root)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def run(tmp_path: Path, launcher: Launcher) -> Run:
+    def start(script: str, root: Path) -> Piped:
+        (tmp_path / "script.py").write_text(PREAMBLE + script)
+        return launcher.piped("script", root, cwd=tmp_path, env=dict(os.environ))
+
+    return start
 
 
 @posix
-def test_a_write_cut_short_leaves_the_file_as_it_was(opened: Open, tree: Tree, tmp_path: Path) -> None:
+def test_a_write_cut_short_leaves_the_file_as_it_was(opened: Open, tree: Tree, tmp_path: Path, run: Run) -> None:
     """RLIMIT_FSIZE makes the kernel take a part of a write and refuse the rest, as a full disk does."""
     process = run(LIMITED, tmp_path / "limited")
     _, errors = process.communicate(timeout=120)
@@ -91,12 +94,13 @@ def test_a_write_cut_short_leaves_the_file_as_it_was(opened: Open, tree: Tree, t
 
 
 @posix
-def test_a_process_killed_at_any_instant_leaves_each_row_once(opened: Open, tree: Tree, tmp_path: Path) -> None:
+def test_a_process_killed_at_any_instant_leaves_each_row_once(
+    opened: Open, tree: Tree, tmp_path: Path, run: Run
+) -> None:
     root = tmp_path / "killed"
     chance = random.Random(11)
     for _ in range(4):
         process = run(ENDLESS, root)
-        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(chance.uniform(0.0, 0.15))
         process.send_signal(signal.SIGKILL)

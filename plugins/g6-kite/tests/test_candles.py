@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -16,6 +16,9 @@ from g6_kite.candles import CANDLES, Instrument, candles_path, known, micros, re
 from g6_kite.candlestore import CandleStore
 
 from g6core import ConfigError, DataError, Unavailable
+
+if TYPE_CHECKING:
+    from tests.launch import Launcher
 
 DAY = date(2026, 8, 17)
 OPEN = datetime(2026, 8, 17, 3, 45, tzinfo=UTC)
@@ -175,19 +178,17 @@ with CandleStore(Path(sys.argv[1])) as store:
 """
 
 
-def test_killed_at_any_instant_only_whole_answers_are_there(tmp_path: Path) -> None:
+def test_killed_at_any_instant_only_whole_answers_are_there(tmp_path: Path, launcher: Launcher) -> None:
     path, place = candles_path(tmp_path, DAY), str(Path(__file__).parent)
+    (tmp_path / "writer.py").write_text(WRITER)
     done = 0
     for pause in (0.0, 0.013, 0.05):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path), place], stdout=subprocess.PIPE, text=True
-        )
-        assert writer.stdout
+        writer = launcher.piped("writer", tmp_path, place, cwd=tmp_path, env=dict(os.environ))
         said = [int(writer.stdout.readline()) for _ in range(2)]
         time.sleep(pause)
         writer.send_signal(signal.SIGKILL)
         said += [int(line) for line in writer.stdout.read().splitlines()]
-        writer.wait()
+        writer.communicate()
         done = max(done, *said)
         stored = known(path)
         counts = pl.Series(stored.of).value_counts()["count"]

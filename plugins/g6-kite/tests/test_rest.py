@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import polars as pl
 import pytest
+from g6_kite import measures
 from g6_kite.failures import Refused
 from g6_kite.rest import CANDLES, FIRST_PAUSE, Rest
 from g6_kite.settings import KiteSettings
@@ -483,3 +484,25 @@ def test_candles_are_a_frame_that_polars_can_join(server: Server, make: Callable
     frame = make().candles(1, now, now)
     assert frame.height == 1, "a minute that comes twice is one"
     assert frame["ts"].dtype == pl.Datetime("us", "UTC")
+
+
+def counted(metric: Any, **labels: str) -> float:
+    """A counter's value."""
+    found = [s for family in metric.collect() for s in family.samples if s.name.endswith("_total")]
+    return sum(s.value for s in found if s.labels == labels)
+
+
+def test_calls_are_counted_with_their_trouble_and_their_waits(server: Server, make: Callable[..., Rest]) -> None:
+    server.script = [error(429, "NetworkException", "Too many requests"), BAD_GATEWAY, QUOTES, QUOTES]
+    before = {status: counted(measures.REQUESTS, kind="quote", status=status) for status in ("200", "429", "502")}
+    limited, retried = counted(measures.TOO_MANY, kind="quote"), counted(measures.RETRIES, kind="quote")
+    waited = counted(measures.WAITS, kind="quote")
+    asks = make(retries=3)
+    asks.quote(KEYS)
+    asks.quote(KEYS)
+    after = {status: counted(measures.REQUESTS, kind="quote", status=status) for status in before}
+    assert {status: after[status] - before[status] for status in before} == {"200": 2, "429": 1, "502": 1}
+    assert counted(measures.TOO_MANY, kind="quote") == limited + 1
+    assert counted(measures.RETRIES, kind="quote") == retried + 2
+    # Behind the 429 all wait for a second; the last call waits for its turn.
+    assert counted(measures.WAITS, kind="quote") > waited + 1

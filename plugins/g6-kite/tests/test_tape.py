@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from g6core import IST
+from tests.launch import Launcher
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -158,18 +158,17 @@ while True:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
-def test_killed_again_and_again(tmp_path: Path) -> None:
+def test_killed_again_and_again(tmp_path: Path, launcher: Launcher) -> None:
     """What is there after each kill is a run of frames without a gap, but for the last half second."""
     runs = []
+    (tmp_path / "killed.py").write_text(KILLED)
     for run in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, tmp_path, str(micros(NOON)), str(run * 1_000_000)], stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None and process.stdout.readline()
+        words = [tmp_path, str(micros(NOON)), str(run * 1_000_000)]
+        process = launcher.piped("killed", *words, cwd=tmp_path, env=dict(os.environ))
+        assert process.stdout.readline()
         time.sleep(0.9 + 0.07 * run)
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
         frames = list(TapeReader(path(tmp_path)))
         numbers = [int.from_bytes(f.frame[:4], "big") for f in frames]
         own = [n for n in numbers if n // 1_000_000 == run]

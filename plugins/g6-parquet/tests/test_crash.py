@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -33,6 +32,7 @@ from hypothesis import strategies as st
 from g6core import Alert, Snapshot, make_context, trading_date
 from g6core.testing import START, ManualClock, snapshot, snapshots
 from g6core.testing.archive_contract import same
+from tests.launch import Launcher
 
 DAY = trading_date(START)
 CONTEXT = make_context(Path("unused"), ManualClock())
@@ -262,18 +262,16 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and POSIX
 class Writers:
     """`start` lets a process write snapshots one by one; `end` waits for it and gives its exit code."""
 
-    def __init__(self, root: Path) -> None:
-        command = [sys.executable, "-c", WRITERS, str(root)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, launcher: Launcher, place: Path, root: Path) -> None:
+        (place / "writers.py").write_text(WRITERS)
+        self._process = launcher.piped("writers", root, cwd=place, env=dict(os.environ))
 
     def start(self, n: int, how: str) -> int:
-        assert self._process.stdin is not None
         self._process.stdin.write(f"{n} {how}\n")
         self._process.stdin.flush()
         return self.end()
 
     def end(self) -> int:
-        assert self._process.stdout is not None
         return int(self._process.stdout.readline())
 
     def close(self) -> None:
@@ -281,8 +279,8 @@ class Writers:
 
 
 @pytest.fixture
-def writers(tmp_path: Path) -> Iterator[Writers]:
-    made = Writers(tmp_path / "dataset")
+def writers(tmp_path: Path, launcher: Launcher) -> Iterator[Writers]:
+    made = Writers(launcher, tmp_path, tmp_path / "dataset")
     yield made
     made.close()
 
@@ -300,7 +298,7 @@ def writes(root: Path) -> int:
 @posix
 def test_a_reader_sees_whole_snapshots_while_a_recorder_writes(tmp_path: Path, writers: Writers) -> None:
     root = tmp_path / "dataset"
-    writers.start(40, "once")
+    writers.start(24, "once")
     codes: list[int] = []
     waiting = threading.Thread(target=lambda: codes.append(writers.end()))
     waiting.start()
@@ -309,6 +307,7 @@ def test_a_reader_sees_whole_snapshots_while_a_recorder_writes(tmp_path: Path, w
         min(n) AS least, max(n) AS most FROM (SELECT *, count(*) OVER (PARTITION BY ts) AS n FROM options)"""
     while waiting.is_alive():
         if not any(place.segments() for place in places(root)):
+            time.sleep(0.001)
             continue
         (row,) = ask(root, sql).to_pylist()
         assert row["rows"] == row["different"] == 20 * row["times"]
@@ -319,7 +318,7 @@ def test_a_reader_sees_whole_snapshots_while_a_recorder_writes(tmp_path: Path, w
     assert codes == [0]
     assert seen == sorted(seen)
     assert len(set(seen)) > 3
-    assert count(root) == 40
+    assert count(root) == 24
 
 
 @posix

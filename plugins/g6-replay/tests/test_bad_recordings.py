@@ -118,6 +118,7 @@ def test_a_column_twice(replay: Replays, chain: Callable[..., Path]) -> None:
         (GOOD.replace("CE", "FUT"), "right is neither CE nor PE"),
         (GOOD.replace("101.5", "#REF!"), "`last_price` is not a number"),
         (GOOD.replace("101.5", "inf"), "`last_price` is not a number"),
+        (GOOD.replace("101.5", "1e30"), "`last_price` is not a number"),
         (GOOD[:40], "not as many fields"),
         (GOOD + ",7", "not as many fields"),
         ("\x00\xff\x01,,,,,,,", "time is not readable"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from g6_sim.serve.command import sim
 
 from g6core import G6Error
+from tests.launch import Launcher
 
 HEAVY = ("aiohttp", "numpy", "polars", "scipy", "click")
 
@@ -42,12 +44,9 @@ def test_what_is_wrong_is_told_before_anything_runs(arguments: list[str], messag
     assert isinstance(ended.exception, G6Error) and message in ended.exception.message
 
 
-def test_it_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "g6core", "sim", "serve", "--port", "0", "--weeks", "0", "--months", "1"]
-    with subprocess.Popen(
-        [*command, "--indices", "BANKEX"], stderr=subprocess.PIPE, text=True, cwd=tmp_path
-    ) as process:
-        assert process.stderr is not None
+def test_it_serves_until_it_is_told_to_end(tmp_path: Path, launcher: Launcher) -> None:
+    command = ["g6core", "sim", "serve", "--port", "0", "--weeks", "0", "--months", "1", "--indices", "BANKEX"]
+    with launcher.piped(*command, cwd=tmp_path, env=dict(os.environ)) as process:
         line = process.stderr.readline()
         assert line.startswith("SIMULATED")
         address = re.search(r"http://127\.0\.0\.1:\d+", line)

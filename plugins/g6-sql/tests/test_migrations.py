@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from g6_sql.tables import OPTIONS, TABLES, metadata
 
 from g6core import ConfigError, Context
 from g6core.testing import snapshot
+from tests.launch import Launcher
 
 from .conftest import Query
 
@@ -107,22 +107,16 @@ sink.close()
 """
 
 
-def test_several_that_start_at_once_make_one_set_of_tables(url: str, tmp_path: Path, query: Query) -> None:
+def test_several_that_start_at_once_make_one_set_of_tables(
+    url: str, tmp_path: Path, query: Query, launcher: Launcher
+) -> None:
     """And each then adds the same column and, on PostgreSQL, makes the same partition."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", START_AT_ONCE, url, str(n), str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(2)
-    ]
+    (tmp_path / "at_once.py").write_text(START_AT_ONCE)
+    env = dict(os.environ)
+    started = [launcher.piped("at_once", url, str(n), tmp_path, cwd=tmp_path, env=env) for n in range(2)]
     for one in started:
-        assert one.stdout is not None and one.stdout.readline() == "ready\n"
+        assert one.stdout.readline() == "ready\n"
     for one in started:
-        assert one.stdin is not None
         one.stdin.write("\n")
         one.stdin.flush()
     for one in started:

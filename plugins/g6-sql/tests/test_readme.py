@@ -85,6 +85,8 @@ def test_the_plugin_registers_one_sink() -> None:
         "postgresql://g6:hunter-two/more@db/g6",
         "postgresql+psycopg://g6@db/g6?password=hunter-two",
         "postgresql://:hunter-two@db/g6",
+        "postgresql://g6:hunter-two",
+        "postgresql://db:hunter-two/g6",
     ],
 )
 def test_a_password_in_the_url_is_refused_and_not_shown(url: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from g6_sql.sink import SqlSink
 
 from g6core import Context, Unavailable
 from g6core.testing import START, snapshot, snapshots
+from tests.launch import Launcher, Piped
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and limits")
 PER_SNAPSHOT = "SELECT ts, count(*) FROM options GROUP BY ts"
@@ -73,16 +74,15 @@ def sink(context: Context) -> Iterator[SqlSink]:
     made.close()
 
 
-def started(script: str, place: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PREAMBLE + script, str(place)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(launcher: Launcher, script: str, place: Path) -> Piped:
+    (place / "script.py").write_text(PREAMBLE + script)
+    return launcher.piped("script", place, cwd=place, env=dict(os.environ))
 
 
 @posix
 @pytest.mark.parametrize("seed", range(2))
-def test_what_was_written_survives_a_killed_process(tmp_path: Path, file: Path, seed: int) -> None:
-    writer = started(ENDLESS, tmp_path)
-    assert writer.stdout is not None
+def test_what_was_written_survives_a_killed_process(tmp_path: Path, file: Path, launcher: Launcher, seed: int) -> None:
+    writer = started(launcher, ENDLESS, tmp_path)
     assert writer.stdout.readline() == "ready\n"
     promised = [int(writer.stdout.readline())]
     time.sleep(random.Random(seed).uniform(0, 0.2))
@@ -97,8 +97,8 @@ def test_what_was_written_survives_a_killed_process(tmp_path: Path, file: Path, 
 
 
 @posix
-def test_a_full_disk_stores_nothing_and_goes_on(tmp_path: Path, file: Path) -> None:
-    writer = started(FULL, tmp_path)
+def test_a_full_disk_stores_nothing_and_goes_on(tmp_path: Path, file: Path, launcher: Launcher) -> None:
+    writer = started(launcher, FULL, tmp_path)
     _, errors = writer.communicate(timeout=60)
     assert writer.returncode == 0, errors
     with closing(sqlite3.connect(file)) as db:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from g6_csv.measures import BYTES, OPEN, REPEATED
 from g6core import Unavailable
 
 FLAGS = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -42,18 +43,23 @@ class Descriptors:
             self._open.move_to_end(path)
             return fd
         while len(self._open) >= self._limit:
-            os.close(self._open.popitem(last=False)[1])
+            self._close(self._open.popitem(last=False)[1])
         fd = self._open[path] = os.open(path, FLAGS | flags, 0o666)
+        OPEN.inc()
         return fd
 
     def close(self, path: str) -> None:
         fd = self._open.pop(path, None)
         if fd is not None:
-            os.close(fd)
+            self._close(fd)
 
     def close_all(self) -> None:
         while self._open:
-            os.close(self._open.popitem()[1])
+            self._close(self._open.popitem()[1])
+
+    def _close(self, fd: int) -> None:
+        os.close(fd)
+        OPEN.dec()
 
 
 class Table:
@@ -84,7 +90,8 @@ class Table:
             if not self._path:
                 self._find()
             if _timestamp(lines[0]) <= self._last:
-                lines = self._missing(lines)
+                given, lines = len(lines), self._missing(lines)
+                REPEATED.inc(given - len(lines))
             if lines:
                 self._write(b"".join(lines))
                 last = _timestamp(lines[-1])
@@ -111,6 +118,7 @@ class Table:
             if written:
                 os.ftruncate(fd, os.fstat(fd).st_size - written)
             raise
+        BYTES.inc(written)
         self._new = False
 
     def _find(self) -> None:

@@ -8,13 +8,16 @@ from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
+from filelock import FileLock, Timeout
 
 from g6_csv import columns, rows
 from g6_csv.files import MOST, Descriptors, Table, descriptor_limit, unavailable
+from g6_csv.measures import LINES
 from g6_csv.rows import Place
 from g6_csv.settings import Settings
-from g6core import Context, Finding, Rejected, Sink, Snapshot, trading_date
+from g6core import Context, Finding, Rejected, Sink, Snapshot, Unavailable, trading_date
 
+LOCK = ".g6.lock"
 NO_OFFSET = "none"
 """The folder of contracts whose offset is not known, because there was no spot."""
 
@@ -32,16 +35,30 @@ class CsvSink(Sink):
         self._header = (",".join(settings.header) + "\n").encode()
         self._descriptors = Descriptors(descriptors or descriptor_limit())
         self._root = Path()
+        self._lock: FileLock | None = None
         self._days: dict[tuple[date, str], dict[Place, Table]] = {}
 
     def open(self, context: Context) -> None:
         self._root = self._directory(context.data_dir)
         try:
             self._root.mkdir(parents=True, exist_ok=True)
+            # One lock per directory and process: within a process the engine sees to it.
+            self._lock = FileLock(self._root.absolute() / LOCK, thread_local=False, is_singleton=True)
+            self._lock.acquire(timeout=0.5)
+        except Timeout:
+            # Each would take the other's rows for its own, or write them once more.
+            raise Unavailable(
+                "another g6 process writes into this directory",
+                code="busy",
+                where=str(self._root),
+                hint="stop it, or give one of the two another `dir`; nothing is lost meanwhile",
+            ) from None
         except OSError as e:
             raise unavailable(e, self._root) from e
 
     def close(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
         self._descriptors.close_all()
         self._days.clear()
 
@@ -60,6 +77,7 @@ class CsvSink(Sink):
         for run in ascending(snapshots):
             for table, lines in self._sorted_out(run).items():
                 table.append(lines)
+                LINES.inc(len(lines))
 
     def place(self, data_dir: Path) -> str:
         return str(self._directory(data_dir).absolute())

@@ -19,6 +19,7 @@ from influxdb_client.service.write_service import WriteService
 
 from g6_influx import answers
 from g6_influx.deadline import Deadline
+from g6_influx.measures import BYTES, REQUESTS, SECONDS
 from g6_influx.settings import Settings
 from g6core import Unavailable, hide
 
@@ -53,15 +54,24 @@ class Server:
         """
         org, bucket = self._settings.org or "", self._settings.bucket
         try:
-            self._call(lambda: self._writes.post_write(org, bucket, body, precision="us", content_type="text/plain"))
+            with SECONDS.time():
+                self._call(
+                    lambda: self._writes.post_write(org, bucket, body, precision="us", content_type="text/plain")
+                )
         except ApiException as e:
+            REQUESTS.labels(e.status or "none").inc()
             raise answers.refusal(e, self._settings) from e
+        except Unavailable:
+            REQUESTS.labels("none").inc()
+            raise
         answer = self._api.last_response
+        REQUESTS.labels(answer.status).inc()
         if answer.data.strip():
             raise answers.no_influx(answer.status, self._settings)
         if not answer.getheaders():
             # Every server sends a date at least: this answer was broken off, and may be a part of a longer one.
             raise answers.silence(ConnectionError("its answer broke off"), self._settings)
+        BYTES.inc(len(body))
 
     def started(self) -> tuple[str, ...] | None:
         """When the server says that it was started, in its own words; nothing where it does not tell.

@@ -97,6 +97,7 @@ class InfluxSink(Sink):
     def _post(self, server: Server, body: bytes) -> None:
         """The body in one request, or in ever smaller ones when that is too much for the server."""
         from g6_influx.answers import TooLarge
+        from g6_influx.measures import SPLITS
 
         try:
             server.post(body)
@@ -105,6 +106,7 @@ class InfluxSink(Sink):
             if len(halves) == 1:
                 self._largest = LARGEST
                 raise
+            SPLITS.inc()
             self._largest = max(SMALLEST, min(self._largest, len(body) // 2))
             for half in halves:
                 self._post(server, half)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from g6_kite.board import Board
+from g6_kite import measures
+from g6_kite.board import Board, Taken
 from g6_kite.decode import FULL
 from g6_kite.quotes import micros
 from g6_kite.session import Sessions, Token
@@ -151,6 +152,7 @@ class Live:
             log.warning("kite: %d frames or packets of the stream made no sense and were left out", count)
         if self.tape and self.tape.dropped > self._told_dropped:
             count, self._told_dropped = self.tape.dropped - self._told_dropped, self.tape.dropped
+            measures.TAPE_DROPPED.inc(count)
             log.warning("kite: the tape lacks %d frames: %s", count, self.tape.trouble or "the disk is too slow")
 
     def _settle(self, new: Sequence[int]) -> None:
@@ -168,9 +170,19 @@ class Live:
         if self.tape:
             self.tape.write(received, socket, frame)
         taken = self.board.take(frame, received, socket)
+        _count(frame, taken)
         if taken.malformed:
             self.malformed += taken.malformed
             self._stream.ask_again(socket)
+
+
+def _count(frame: bytes, taken: Taken) -> None:
+    measures.FRAMES.inc()
+    measures.BYTES.inc(len(frame))
+    measures.TAKEN.inc(taken.packets)
+    measures.UNKNOWN.inc(taken.unknown)
+    measures.LATE.inc(taken.late)
+    measures.MALFORMED.inc(taken.malformed)
 
 
 def _known(number: float) -> float | None:

@@ -22,6 +22,7 @@ from kiteconnect.exceptions import KiteException
 
 from g6_kite.failures import LOGIN, MALFORMED, Failure, failure, malformed, no_session
 from g6_kite.limiter import Kind, Limiter
+from g6_kite.measures import REQUEST_SECONDS, REQUESTS, RETRIES, TOO_MANY, WAITS
 from g6_kite.redact import guard
 from g6_kite.session import Sessions
 from g6_kite.settings import KiteSettings
@@ -147,9 +148,12 @@ class Rest:
         reason = "Kite's limit of calls left no time for it"
         for attempt in range(self._settings.retries + 1):
             self._log_in()
-            if not self._limiter.wait(kind, until):
+            if not self._turn(kind, until):
                 break
-            answer = self._once(lambda: self._client._get(route, url_args=path, params=params), form, where)
+            RETRIES.labels(kind).inc(attempt > 0)
+            with REQUEST_SECONDS.labels(kind).time():
+                answer = self._once(lambda: self._client._get(route, url_args=path, params=params), form, where)
+            REQUESTS.labels(kind, self._last.status or "none").inc()
             if not isinstance(answer, Failure):
                 return answer
             if answer.error:
@@ -159,6 +163,13 @@ class Rest:
                 break
             log.debug("kite: %s: %s; asked again", what, answer.reason)
         raise Unavailable(f"Kite gave no {what}: {reason}", where=where)
+
+    def _turn(self, kind: Kind, until: float) -> bool:
+        """Wait until Kite's limits allow a call; False when that would be too late."""
+        began = self._monotonic()
+        allowed = self._limiter.wait(kind, until)
+        WAITS.labels(kind).inc(max(0.0, self._monotonic() - began))
+        return allowed
 
     def _once(self, do: Callable[[], Any], form: type, where: str) -> Any:
         """The answer, or the Failure: as a value, so that no error drags the library's own behind it."""
@@ -176,6 +187,7 @@ class Rest:
         """Wait before the next attempt; False when there is no time for one."""
         pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
         if last.too_many:
+            TOO_MANY.labels(kind).inc()
             # Every thread waits for Kite's next second, not only this one.
             self._limiter.hold(kind, max(pause, WINDOW))
             return True

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from g6_kite import reactor
+from g6_kite import measures, reactor
 from g6_kite.connection import Connection
 
 log = logging.getLogger("g6.kite")
@@ -78,6 +78,7 @@ class Stream:
         """These, and no others, from now on. Returns those beyond what Kite allows, which get no quotes."""
         wanted = list(dict.fromkeys(tokens))
         self._wanted, beyond = wanted[: SOCKETS * PER_SOCKET], wanted[SOCKETS * PER_SOCKET :]
+        measures.TOKENS.set(len(self._wanted))
         if self._session:
             reactor.call(self._spread)
         return beyond
@@ -158,6 +159,8 @@ class Stream:
         socket.up, socket.heard = True, self._now()
         self.health.connected += 1
         self.health.ups += 1
+        measures.UPS.inc()
+        measures.SOCKETS.inc()
         log.log(logging.WARNING if self.health.losses else logging.INFO, "kite: stream %d is up", socket.number)
         socket.reconcile()
 
@@ -177,6 +180,7 @@ class Stream:
             socket.ticker.stop_retry()
         elif socket.up:
             self.health.losses += 1
+            measures.LOSSES.inc()
             log.warning("kite: stream %d was lost: %s; connecting anew", socket.number, self.health.why)
         self._down(socket)
 
@@ -184,6 +188,7 @@ class Stream:
         if socket.up:
             socket.up = False
             self.health.connected -= 1
+            measures.SOCKETS.dec()
             self._lost(socket.number)
 
     def _watch(self) -> None:
@@ -208,6 +213,7 @@ class Stream:
         if socket.up:
             self.health.losses += 1
             self.health.why = why
+            measures.LOSSES.inc()
             log.warning("kite: stream %d: %s; connecting anew", socket.number, why)
             self._down(socket)
             socket.ticker.abort()

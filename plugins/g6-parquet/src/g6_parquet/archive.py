@@ -84,6 +84,9 @@ class ParquetArchive(Archive):
     def days(self) -> Sequence[date]:
         return self._dataset.days()
 
+    def count(self, day: date) -> int:
+        return self._dataset.count(day)
+
     def read(self, day: date) -> Iterator[Snapshot]:
         return self._dataset.read(day)
 

@@ -39,6 +39,10 @@ class Dataset:
         """The newest snapshot of the index at or before the instant, of that trading date; None when there is none."""
         return reading.again(lambda: self._at(Place(self._root, index, trading_date(ts)), ts))
 
+    def count(self, day: date) -> int:
+        """How many snapshots there are of a date."""
+        return sum(Timeline(p, self._heads).rows["ts"].n_unique() for p in places(self._root) if p.day == day)
+
     def read(self, day: date) -> Iterator[Snapshot]:
         """The snapshots of a date by time, those of one time by index; a window of them is held at a time."""
         timelines = {p.index: Timeline(p, self._heads) for p in places(self._root) if p.day == day}

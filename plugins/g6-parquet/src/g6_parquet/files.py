@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
+from g6_parquet.measures import BYTES, FILES, SECONDS
 from g6_parquet.segments import Place, Segment
 from g6core import Unavailable
 
@@ -45,10 +46,12 @@ def stage(place: Place, segment: Segment, tables: Mapping[str, Fill]) -> None:
     try:
         for table, fill in tables.items():
             make_directory(place.directory(table))
-            with open(_beside(place, table, segment), "wb") as f:
+            with SECONDS.time(), open(_beside(place, table, segment), "wb") as f:
                 fill(f)
                 f.flush()
                 os.fsync(f.fileno())
+                BYTES.labels(table).inc(os.fstat(f.fileno()).st_size)
+            FILES.labels(table).inc()
     except BaseException:
         unstage(place, segment)
         raise

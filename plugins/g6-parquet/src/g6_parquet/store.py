@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from g6_parquet import encoding, files, reading
+from g6_parquet.measures import MERGES
 from g6_parquet.segments import Place, Segment, live
 from g6_parquet.tables import Known, columns_word
 from g6core import DataError
@@ -96,6 +97,7 @@ class Store:
         tables = {table: read(table).sort("ts", maintain_order=True) for table in self.place.tables}
         merged = self._make(due[0].first, due[-1].last, tables)
         self._rows[merged] = sum(self._rows.pop(segment) for segment in due)
+        MERGES.inc()
 
     def _forget(self, superseded: Sequence[Segment]) -> None:
         for segment in superseded:

@@ -14,6 +14,7 @@ from g6_redis import scripts
 from g6_redis.client import Client, connect_as, place, told, translated
 from g6_redis.instruments import Instruments
 from g6_redis.keys import Keys
+from g6_redis.measures import RESTORED, SECONDS, SUPERSEDED
 from g6_redis.packing import Packed, alert_text, micros, packed
 from g6_redis.settings import Settings
 from g6core import Alert, Context, Finding, G6Error, Rejected, Sink, Snapshot, trading_date
@@ -97,6 +98,7 @@ class RedisSink(Sink):
             before = newest.get(s.index) or (self._held[s.index].snapshot if s.index in self._held else None)
             if before is None or s.ts > before.ts:
                 newest[s.index] = s
+        SUPERSEDED.inc(len(snapshots) - len(newest))
         return list(newest.values())
 
     def _packed(self, s: Snapshot) -> Held:
@@ -119,7 +121,8 @@ class RedisSink(Sink):
             pipe.pexpire(self._instruments_key(held.snapshot), self._ttl)
         for index in kept:
             pipe.exists(self._keys.snapshot(index))
-        answers = self._checked(pipe.execute(raise_on_error=False))[len(fresh) :]
+        with SECONDS.time():
+            answers = self._checked(pipe.execute(raise_on_error=False))[len(fresh) :]
         asked = [*(held.snapshot.index for held in fresh), *kept]
         return [index for index, there in zip(asked, answers, strict=True) if not there]
 
@@ -130,6 +133,7 @@ class RedisSink(Sink):
             try:
                 with told(self._where):
                     self._client.execute_command("EVAL", *self._words(self._held[index]))
+                RESTORED.inc()
             except Rejected:
                 # The batch is stored: this is no reason to refuse it.
                 del self._held[index]

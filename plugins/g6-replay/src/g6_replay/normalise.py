@@ -31,6 +31,8 @@ DATES = ("%Y-%m-%d", "%d-%b-%Y", "%d-%m-%Y")
 IST = "Asia/Kolkata"
 NEEDED = ("ts", "expiry", "strike", "right")
 IDENTITY = ("ts", "exchange", "symbol")
+LARGEST = 2.0**53
+"""The largest whole number up to which floating point has them all."""
 _BAD = "_bad_"
 
 Once = Callable[[pl.DataFrame, Tally], pl.DataFrame]
@@ -145,11 +147,12 @@ def _date(name: str, dtype: pl.DataType, pattern: str | None) -> pl.Expr:
 
 
 def _number(name: str, dtype: pl.DataType) -> list[pl.Expr]:
-    """A finite number or null. A NaN is how pandas writes an absent one; an infinite one is no number."""
+    """A finite number or null. A NaN is how pandas writes an absent one; an infinite one, or one beyond LARGEST, nobody
+    quoted."""
     text = pl.col(name).str.strip_chars() if dtype == pl.String else pl.col(name)
     value = text.cast(pl.Float64, strict=False)
-    bad = pl.col(name).is_not_null() & (value.is_null() | value.is_infinite())
-    return [pl.when(value.is_finite()).then(value).alias(name), bad.alias(_BAD + name)]
+    bad = pl.col(name).is_not_null() & (value.is_null() | (value.is_not_nan() & (value.abs() > LARGEST)))
+    return [pl.when(value.abs() <= LARGEST).then(value).alias(name), bad.alias(_BAD + name)]
 
 
 def _understood(frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:

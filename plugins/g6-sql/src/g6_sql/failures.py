@@ -24,11 +24,12 @@ HINTS = {
     "28P01": "set G6_SINKS__SQL__PASSWORD, PGPASSWORD or ~/.pgpass",
     "28000": "see pg_hba.conf of the server, and the user in `url`",
     "3D000": "make the database: `createdb NAME`",
+    "role": "make the user: `createuser NAME`, or mend the one in `url`",
     "42501": "give the user of `url` the right: GRANT … TO …",
     "57014": "find what holds a lock or makes the server slow, or raise `timeout` of the sink",
     "SQLITE_BUSY": "end what keeps the file locked, such as a transaction left open in another program",
 }
-_WORDS = {"password": "28P01", "pg_hba": "28000", "does not exist": "3D000"}
+_WORDS = {r"password": "28P01", r"pg_hba": "28000", r'role ".*" does not exist': "role", r"does not exist": "3D000"}
 """A failure to connect has no SQLSTATE; these words are in its text."""
 
 
@@ -44,7 +45,7 @@ def failure(e: Exception, where: str) -> G6Error:
         # Without the file and the line, which are others at each attempt: the log says it once.
         reason = re.sub(r' "[^"]*"|;.*', "", text)
         return Unavailable(
-            f"no space for the database: {reason}",
+            f"no space for the database, or its disk fails: {reason}",
             code="disk-full",
             where=where,
             note="nothing of the batch was stored; it waits in the journal",
@@ -82,7 +83,7 @@ def _code(e: BaseException) -> str:
     code = getattr(e, "sqlstate", None) or getattr(e, "sqlite_errorname", None)
     if code:
         return str(code)
-    return next((code for word, code in _WORDS.items() if word in str(e)), "")
+    return next((code for words, code in _WORDS.items() if re.search(words, str(e))), "")
 
 
 def _text(e: BaseException) -> str:

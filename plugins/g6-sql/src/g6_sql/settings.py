@@ -44,6 +44,12 @@ class Settings(BaseModel):
         if (password := _password(self.url)) is not None:
             hide(password)
             raise ValueError("`url` has a password in it: take it out and set G6_SINKS__SQL__PASSWORD")
+        if self.server and (odd := _no_port(self.url)) is not None:
+            hide(odd)
+            raise ValueError(
+                "`url` has no port behind the `:` of its host; it should look like "
+                "postgresql://USER@HOST:5432/DATABASE, and a password goes into G6_SINKS__SQL__PASSWORD"
+            )
         if not (self.url.startswith("sqlite:///") or self.url.partition("://")[0] in SERVERS):
             raise ValueError("`url` must begin with sqlite:/// or postgresql://")
         if re.match(r"sqlite:///(:memory:|file:|$|.*\?)", self.url):
@@ -58,8 +64,19 @@ class Settings(BaseModel):
         return self.url is not None and not self.url.startswith("sqlite:")
 
 
+def _no_port(url: str) -> str | None:
+    """What stands where the port would and is none, such as a password whose host was forgotten."""
+    place = re.match(r"[\w+]+://([^/?#]*)", url)
+    end = place[1].rpartition("@")[2] if place else ""
+    port = end.rpartition("]")[2] if end.startswith("[") else end
+    given = port.partition(":")[2]
+    return given if given and not re.fullmatch(r"\d{1,5}", given) else None
+
+
 def _password(url: str) -> str | None:
     """What stands where a password would, in front of the host or in the query; None when nothing does."""
     if found := _IN_FRONT_OF_THE_HOST.match(url):
         return found[1]
-    return next((value for key, value in parse_qsl(urlsplit(url).query) if key in ("password", "sslpassword")), None)
+    return next(
+        (value for key, value in parse_qsl(urlsplit(url).query) if key.lower() in ("password", "sslpassword")), None
+    )

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from g6_sql.failures import failure
 from g6_sql.kinds import DECLARED, KINDS, Kind, encoded, fits, kind_of
+from g6_sql.measures import FAILURES, ROWS, SECONDS
 from g6_sql.migrate import migrate
 from g6_sql.rows import Rows
 from g6_sql.tables import TABLES, Table
@@ -52,9 +53,11 @@ class Store(ABC):
         given = [(table, rows[table.name]) for table in TABLES if table.name in rows and rows[table.name].height]
         ready = [(table, self._fitted(table, frame)) for table, frame in given]
         self.prepare(rows)
-        with self.transaction() as connection:
+        with SECONDS.time(), FAILURES.count_exceptions(), self.transaction() as connection:
             for table, frame in ready:
                 self.upsert(connection, table, frame)
+        for table, frame in ready:
+            ROWS.labels(table.name).inc(frame.height)
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from g6_greeks import measures
 from g6_greeks.arrays import Bools, Codes, Floats
 from g6_greeks.black76 import Status, implied_volatility, iv_greeks, warm_up
 from g6_greeks.columns import Chain, chain_of, columns, floats, words
@@ -28,6 +29,13 @@ WORDS = pl.Series([None, *(s.word for s in Status if s), *(r.name.lower() for r 
 """For `iv_reason` and `iv_source`: Status from 1 on, Refused after the place REFUSED, the sources from LAST on."""
 
 FORWARD_SOURCES = ("parity", "future", "spot")
+COUNTERS = [
+    measures.PRICES.labels("none"),
+    *(measures.REFUSED.labels(word) for word in WORDS[1:LAST]),
+    *(measures.PRICES.labels(word) for word in WORDS[LAST:]),
+]
+"""By the place in WORDS; the first is that of a price that is not there."""
+FORWARDS = {name: measures.FORWARDS.labels(name or "none") for name in (*FORWARD_SOURCES, None)}
 SOURCES = {name: pl.Series("forward_source", [name], dtype=pl.String) for name in (*FORWARD_SOURCES, None)}
 
 Market = tuple[Floats, Floats, Floats, Floats]
@@ -59,6 +67,8 @@ class Greeks(Analytic):
         # Once it has expired an expiry has neither a discount factor nor a forward.
         discount = np.exp(-self.rate * np.where(t > 0, t, np.nan))
         forward, source, rmse = self._forward(snapshot, chain, prices, t, discount)
+        for name in source:
+            FORWARDS[name].inc()
         numbers = columns({"t": t, "discount": discount, "forward": forward, "parity_rmse": rmse})
         market = (forward[chain.rows], chain("strike"), t[chain.rows], discount[chain.rows])
         return snapshot.add(
@@ -125,8 +135,17 @@ def _words(prices: Prices, status: Codes, expired: Bools) -> list[pl.Series]:
     source = np.where(np.isnan(prices.price), 0, prices.mid + LAST)
     reason = np.where(prices.refused, prices.refused + REFUSED, status)
     reason[expired] = Status.EXPIRED
+    _count(source)
+    _count(reason[reason > 0])
     both = words(WORDS, np.concatenate([source, reason]))
     return [both.slice(0, source.size).alias("iv_source"), both.slice(source.size).alias("iv_reason")]
+
+
+def _count(places: npt.NDArray[np.integer]) -> None:
+    """places: in WORDS."""
+    for place, number in enumerate(np.bincount(places).tolist()):
+        if number:
+            COUNTERS[place].inc(number)
 
 
 def _sides(chain: Chain, market: Market) -> dict[str, Any]:

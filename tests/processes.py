@@ -1,0 +1,45 @@
+"""Python commands as processes of their own, for every test; quick ones where processes can be forked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.launch import Launcher
+
+
+class Interpreters:
+    """What `Launcher` does, by an interpreter from the start each time, where processes cannot be forked."""
+
+    def start(self, *command: str | Path, cwd: Path, env: Mapping[str, str], stdio: Any) -> Any:
+        files = dict(zip(("stdin", "stdout", "stderr"), stdio, strict=True))
+        return subprocess.Popen([sys.executable, "-m", *map(str, command)], cwd=cwd, env=env, **files)
+
+    def piped(self, *command: str | Path, cwd: Path, env: Mapping[str, str]) -> Any:
+        pipes: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        words = [sys.executable, "-m", *map(str, command)]
+        return subprocess.Popen(words, cwd=cwd, env=env, text=True, encoding="utf-8", **pipes)
+
+    def run(
+        self, *command: str | Path, cwd: Path, env: Mapping[str, str], stdin: str = "", timeout: float = 120.0
+    ) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", *map(str, command)]
+        return subprocess.run(
+            words, cwd=cwd, env=env, input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=timeout
+        )
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher | Interpreters]:
+    """`launcher.run("g6core", "run", cwd=…, env=…)`: a process that runs a module as `python -m` does."""
+    found = Launcher() if sys.platform == "linux" else Interpreters()
+    yield found
+    found.close()
