@@ -30,6 +30,11 @@ class Assembly:
     """Hook implementations of `g6_cycle_finished`."""
 
     @property
+    def keepers(self) -> list[str]:
+        """The sinks that must get every snapshot."""
+        return [name for name, sink in self.sinks.items() if sink.keeps]
+
+    @property
     def simulated(self) -> bool:
         return any(provider.simulated for provider in self.providers.values())
 

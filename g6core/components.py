@@ -312,6 +312,10 @@ class Sink(Component, ABC):
     """True when several processes may write there at the same time, as with a server. `g6 sinks fill` then works while
     a recorder runs."""
 
+    keeps: bool = True
+    """False when it keeps nothing of what it gets, as a screen: at each start it begins with the newest snapshot of each
+    index, and neither the end of a run nor the retention of the journal waits for it."""
+
     serves_http: bool = False
     """True when it answers on the HTTP port of the settings, the recorder's own pages included (`Context.http`). The
     recorder then opens no port itself."""

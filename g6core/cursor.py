@@ -92,6 +92,30 @@ class Cursor:
         return self._db
 
 
+class Follower(Cursor):
+    """The place of a reader that keeps nothing: each day begins with the newest snapshot of each index.
+
+    The day knows nothing of it; a new process begins anew.
+    """
+
+    def __init__(self, reader: str, recent: Mapping[tuple[Path, int], Snapshot]) -> None:
+        super().__init__(reader, recent)
+        self._places: dict[Path, tuple[int, int]] = {}
+
+    def place(self, path: Path) -> tuple[int, int]:
+        if path not in self._places:
+            end, alerts = self.end(path)
+            first = min((seq for seq, _ in self.last_of_each_index(path, end)), default=end + 1)
+            self._places[path] = first - 1, alerts
+        return self._places[path]
+
+    def move(self, path: Path, snapshots: int, alerts: int) -> None:
+        self._places[path] = snapshots, alerts
+
+    def set_aside(self, path: Path, kind: str, seq: int, at: datetime, reason: str) -> bool:
+        return True
+
+
 def alert_of(row: tuple[int, int, str, str, str, str, str, str, str]) -> tuple[int, Alert]:
     seq, ts, index, rule, key, severity, state, summary, labels = row
     return seq, Alert(rule, index, from_micros(ts), summary, severity, state, key, json.loads(labels))

@@ -24,7 +24,7 @@ from g6core.assembly import Assembly
 from g6core.clock import CycleClock
 from g6core.collector import Collector, Raw
 from g6core.components import Alert, Clock, Component, Context, CycleReport, IndexReport, RunReport
-from g6core.cursor import Cursor
+from g6core.cursor import Cursor, Follower
 from g6core.days import RULES, Entry
 from g6core.delivery import SinkRunner
 from g6core.errors import ConfigError, DataError, G6Error, Unavailable
@@ -65,7 +65,7 @@ class Engine:
             clock,
             http,
         )
-        readers = [*assembly.sinks, *([RULES] if assembly.rules else [])]
+        readers = [*assembly.keepers, *([RULES] if assembly.rules else [])]
         self._journal = Journal(self.data_dir, readers, self.settings.journal.max_size)
         self._recorder = Recorder(self._journal)
         self._rules = Rules(assembly.rules, self._journal)
@@ -149,7 +149,7 @@ class Engine:
     def drain(self, seconds: float) -> bool:
         """Let the sinks catch up; False when the time was too short."""
         deadline = time.monotonic() + seconds
-        return all([runner.drain(deadline) for runner in self.runners.values()])
+        return all([runner.drain(deadline) for runner in self.keepers])
 
     def stop(self) -> None:
         """Close everything in reverse order. What a sink has not got stays in the journal for the next start."""
@@ -200,7 +200,12 @@ class Engine:
 
     def undelivered(self) -> int:
         """Snapshots in the journal, or in memory, that some sink has still to get."""
-        return self.unsaved + sum(runner.pending() for runner in self.runners.values())
+        return self.unsaved + sum(runner.pending() for runner in self.keepers)
+
+    @property
+    def keepers(self) -> list[SinkRunner]:
+        """The runners of sinks that must get everything."""
+        return [runner for runner in self.runners.values() if runner.sink.keeps]
 
     @property
     def problem(self) -> G6Error | None:
@@ -277,17 +282,18 @@ class Engine:
         """Before any reader has a day open."""
         keep = self.settings.journal.retention
         if keep is not None:
-            days.prune(self.data_dir, trading_date(self.clock.now()) - keep, list(self.assembly.sinks))
+            days.prune(self.data_dir, trading_date(self.clock.now()) - keep, self.assembly.keepers)
 
     def _start_sinks(self) -> None:
         recorded = days.days(self.data_dir)
         self.latest = days.latest_time(self.data_dir)
         self._rules.catch_up(recorded)
         for name, sink in self.assembly.sinks.items():
-            runner = SinkRunner(name, sink, partial(Cursor, name, self._journal.recent), self._context, self.clock)
+            place = partial(Cursor if sink.keeps else Follower, name, self._journal.recent)
+            runner = SinkRunner(name, sink, place, self._context, self.clock)
             self.runners[name] = runner
             runner.open()
-            runner.start(recorded)
+            runner.start(recorded if sink.keeps else recorded[-1:])
 
     def _collect(self, now: datetime, deadline: float | None) -> tuple[dict[str, Raw], list[Snapshot]]:
         raws: dict[str, Raw] = {}

@@ -126,7 +126,7 @@ def recorded(
 def finish(engine: Engine, patience: timedelta) -> int:
     """Let the sinks drain: as long as they get on, and `patience` when they do not. Returns what stays undelivered."""
     engine.settle(min(patience.total_seconds(), SETTLE))
-    runners = list(engine.runners.values())
+    runners = engine.keepers
     if not engine.drain(UNTOLD):
         busy = ", ".join(runner.name for runner in runners if not runner.drain(0))
         log.warning("waiting until the sinks have everything: %s; Ctrl-C ends at once, and nothing is lost", busy)

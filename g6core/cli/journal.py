@@ -69,9 +69,11 @@ def _table(found: list[days.DaySummary]) -> Table:
 @click.option("--forget", multiple=True, metavar="SINK", help="Do not wait for this sink any more.")
 def prune(before: str | None, forget: tuple[str, ...], **options: Any) -> None:
     """Remove old days that every sink has got whole: those enabled now, and those that a day was recorded for."""
+    from g6core.assembly import built
+
     configuration, _ = load(**options)
     settings = configuration.settings
-    sinks = [name for name, sink in configuration.components["sinks"].items() if sink.enabled]
+    sinks = [name for name, sink in built(configuration, "sinks").items() if sink.keeps]
     limit = _limit(before, settings.journal.retention)
     lock = DirectoryLock(settings.data_dir)
     lock.acquire()

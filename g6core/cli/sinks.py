@@ -62,7 +62,7 @@ def _rows(configuration: Configuration) -> list[dict[str, Any]]:
             "name": name,
             "place": sink.place(data_dir),
             "archive": isinstance(sink, Archive),
-            "lag": sum(day.lag.get(name, day.snapshots + day.alerts) for day in summaries),
+            "lag": sum(day.lag.get(name, day.snapshots + day.alerts) for day in summaries) if sink.keeps else 0,
             "dead_letters": sum(day.dead_letters.get(name, 0) for day in summaries),
         }
         for name, sink in built(configuration, "sinks").items()

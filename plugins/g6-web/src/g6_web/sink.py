@@ -20,6 +20,7 @@ class WebSink(Sink):
     """Serves from `open` to `close`; nothing where there is no HTTP port."""
 
     serves_http = True
+    keeps = False
     shared = True
 
     def __init__(self, settings: Settings) -> None:
