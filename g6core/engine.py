@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -74,6 +74,7 @@ class Engine:
         self._last: datetime | None = None
         self.run: RunReport | None = None
         """How the recorder did when it was last looked at; None in a replay."""
+        self._pruned: date | None = None
         self._missed: dict[str, int] = {}
         self._received: dict[str, datetime | None] = {}
         self.latest: datetime | None = None
@@ -85,7 +86,7 @@ class Engine:
         try:
             self._open_components()
             self._refuse_to_mix()
-            self._prune()
+            self._prune(self.clock.now())
             self._start_sinks()
         except BaseException:
             self.stop()
@@ -127,6 +128,8 @@ class Engine:
         for index, report in (cycle.indices if cycle else {}).items():
             self._missed[index] = 0 if report.status == "recorded" else self._missed.get(index, 0) + 1
             self._received[index] = report.received or self._received.get(index)
+        if trading_date(now) != self._pruned:
+            self._prune(now)
         self.run = self._run_report(now, cycle, opens)
         if not self.assembly.rules:
             return
@@ -278,11 +281,16 @@ class Engine:
         part.open(replace(self._context, name=name))
         self._opened.append(part)
 
-    def _prune(self) -> None:
-        """Before any reader has a day open."""
+    def _prune(self, now: datetime) -> None:
+        """At the start, and whenever a date begins: no reader has anything left to do in a day that goes."""
+        self._pruned = trading_date(now)
         keep = self.settings.journal.retention
-        if keep is not None:
-            days.prune(self.data_dir, trading_date(self.clock.now()) - keep, self.assembly.keepers)
+        if keep is None:
+            return
+        try:
+            days.prune(self.data_dir, self._pruned - keep, self.assembly.keepers)
+        except OSError as e:
+            log.error("old days cannot be removed: %s; recording goes on", told(e))
 
     def _start_sinks(self) -> None:
         recorded = days.days(self.data_dir)

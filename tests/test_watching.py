@@ -48,12 +48,19 @@ class Counting(AlertRule):
         self.seen = int(state or 0)
 
 
-def engine_of(place: Path, rule: AlertRule, market: FakeMarket | None = None, sink: Sink | None = None) -> Engine:
+def engine_of(
+    place: Path,
+    rule: AlertRule,
+    market: FakeMarket | None = None,
+    sink: Sink | None = None,
+    retention: str | None = None,
+) -> Engine:
     provider = market or FakeMarket()
     near, codes = AtmWindow(AtmWindowSettings(below=2, above=2)), ("this_week", "this_month")
     plans = {"fake": [Plan(index, near, codes) for index in provider.indices()]}
     sinks = {"it": sink} if sink else {}
-    parts = Assembly(Settings(data_dir=place), {"fake": provider}, plans, [], sinks, {"counting": rule}, ())
+    core = Settings.model_validate({"data_dir": place, "journal": {"retention": retention}})
+    parts = Assembly(core, {"fake": provider}, plans, [], sinks, {"counting": rule}, ())
     engine = Engine(parts, ManualClock())
     engine.start()
     return engine
@@ -145,6 +152,16 @@ def test_a_recorder_with_nothing_to_say_makes_no_day(tmp_path: Path) -> None:
     engine.stop()
     assert len(rule.runs) == 1
     assert days.days(tmp_path) == []
+
+
+def test_a_recorder_that_runs_for_days_removes_old_ones(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, Counting(), sink=MemorySink(), retention="1d")
+    for day in range(4):
+        ts = START + timedelta(days=day)
+        engine.watch(ts, engine.cycle(ts))
+        assert engine.drain(20)
+    engine.stop()
+    assert [path.stem for path in days.days(tmp_path)] == [f"{START + timedelta(days=d):%Y-%m-%d}" for d in (2, 3)]
 
 
 def test_a_watching_rule_that_fails_harms_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

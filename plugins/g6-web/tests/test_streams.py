@@ -163,7 +163,9 @@ def test_the_end_waits_for_no_client(site: Site, context: Context) -> None:
     ended.start()
     ended.join(5)
     assert not ended.is_alive()
-    assert "g6-web" not in {thread.name for thread in threading.enumerate()}
+    for thread in [thread for thread in threading.enumerate() if thread.name == "g6-web"]:
+        thread.join(20)  # a busy machine
+        assert not thread.is_alive()
     assert site.sink.port is None
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
