@@ -313,7 +313,7 @@ class Sink(Component, ABC):
     a recorder runs."""
 
     keeps: bool = True
-    """False when it keeps nothing of what it gets, as a screen. At each start it begins with the newest snapshot of each
+    """False when it keeps nothing of what it gets, as a screen: each start begins with the newest snapshot of each
     index, and neither the end of a run nor the retention of the journal waits for it."""
 
     serves_http: bool = False
