@@ -128,6 +128,8 @@ def _settings(
     for kind in KINDS[:1] + KINDS[2:]:
         for name, registered in registry.of(kind).items():
             table = active.get(kind, {}).get(name, {})
+            if not table and not registered.spec.by_default:
+                continue
             for field in _required(registered.spec.settings):
                 if field not in table and table.get("enabled", True):
                     _ask(active, [kind, name, field], problems)

@@ -13,13 +13,19 @@ from g6core import ConfigError, PluginError, Unavailable, hide
 KINDS = {"info": "info", "warning": "warning", "critical": "failure"}
 
 
+def _is_this_machine(part: str) -> bool:
+    """What every other log line may have in it; a host may be a secret, as with `tgram://TOKEN/CHAT`."""
+    return part == "localhost" or part.startswith("127.")
+
+
 class Others:
     """apprise says only whether a message was taken: one that was not is sent again."""
 
     def __init__(self, settings: AppriseSettings) -> None:
         self._url = settings.url.get_secret_value()
         for part in (self._url, *re.split(r"[/:@?&=#,]", self._url)):
-            hide(part)
+            if not _is_this_machine(part):
+                hide(part)
         # What it logs may have the address in it, which holds the secret.
         logging.getLogger("apprise").disabled = True
         self._seconds = settings.timeout.total_seconds()
