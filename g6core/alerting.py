@@ -37,7 +37,10 @@ class Rules:
         """What the day in use holds of the rules' states."""
 
     def replace(self, rules: Mapping[str, AlertRule]) -> None:
-        """Go on with other rules, opened; what was seen last stays known, and one of the same name goes on."""
+        """Go on with other rules, opened; what was seen last stays known, and one of the same name goes on.
+
+        What a rule that is gone remembered ends without an alert: only the rule itself could say what was firing.
+        """
         for name, rule in rules.items():
             if name in self._rules:
                 rule.restore(self._rules[name].state())
@@ -107,9 +110,9 @@ class Rules:
             del self._uncommitted[path]
 
     def _changed(self, path: Path) -> dict[str, str]:
-        """The states that the day does not hold as they are now."""
+        """The states that the day does not hold as they are now; empty for a rule that was taken away."""
         held = self._states.get(path, {})
-        states = {name: rule.state() for name, rule in self._rules.items()}
+        states = dict.fromkeys(held, "") | {name: rule.state() for name, rule in self._rules.items()}
         return {name: state for name, state in states.items() if state != held.get(name, "")}
 
     def _restore(self, paths: Sequence[Path]) -> None:

@@ -67,7 +67,7 @@ def ladder(rows: pl.DataFrame, columns: Sequence[str] | None = None) -> pl.DataF
     columns: which, from the left edge to the strike; by None all that a row has beside its place. What a strike or the
     rows lack is null.
     """
-    names = [c for c in rows.columns if c not in CONTRACT] if columns is None else list(columns)
+    names = [c for c in rows.columns if c not in CONTRACT] if columns is None else list(dict.fromkeys(columns))
     calls, puts = (_side(rows, right, names) for right in ("CE", "PE"))
     both = calls.join(puts, on="strike", how="full", coalesce=True).sort("strike")
     return both.select([f"call_{n}" for n in names] + ["strike"] + [f"put_{n}" for n in reversed(names)])

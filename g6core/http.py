@@ -133,7 +133,7 @@ def _given(target: str, headers: Mapping[str, str]) -> str:
     scheme, _, word = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return word.strip()[:LONGEST_TOKEN]
-    return parse_qs(urlsplit(target).query).get("token", [""])[0][:LONGEST_TOKEN]
+    return parse_qs(target.partition("?")[2]).get("token", [""])[0][:LONGEST_TOKEN]
 
 
 def _host_of(header: str) -> str:

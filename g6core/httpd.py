@@ -7,7 +7,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET6, socket
 from typing import Any
-from urllib.parse import urlsplit
 
 from g6core import __version__
 from g6core.errors import Unavailable
@@ -89,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         http = self.server.http
         refused = http.refusal(self.path, {name.lower(): value for name, value in self.headers.items()})
-        self._answer(refused or _page(http, urlsplit(self.path).path))
+        self._answer(refused or _page(http, self.path.partition("?")[0]))
 
     do_HEAD = do_GET
 

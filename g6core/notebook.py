@@ -109,7 +109,7 @@ class Recording:
         expiry: str | date | None = None,
         *,
         around: int | None = None,
-        columns: Sequence[str] = LADDER,
+        columns: str | Sequence[str] = LADDER,
     ) -> pl.DataFrame:
         """The chain of an expiry as it stood: a row per strike, calls left, puts right, null where there is nothing.
 
@@ -119,7 +119,8 @@ class Recording:
         """
         snapshot = self._at(_end(self.days[-1]) if at is None else _instant(at, self.days[-1]))
         facts = expiry_row(snapshot, None if expiry is None else str(expiry))
-        return _in_india(ladder(chain_rows(snapshot, facts, around), columns))
+        wanted = [columns] if isinstance(columns, str) else columns
+        return _in_india(ladder(chain_rows(snapshot, facts, around), wanted))
 
     def sql(self, query: str) -> pl.DataFrame:
         """The answer to a question in SQL (polars' dialect) over the tables `options`, `expiries` and `facts`."""
@@ -250,12 +251,11 @@ def _no_such_day(first: date, last: date, known: Iterable[date], place: Path) ->
     earlier = f"{len(listed) - NAMED} earlier ones and " if len(listed) > NAMED else ""
     wanted = f"on {first}" if first == last else f"from {first} to {last}"
     return DataError(
-        f"nothing is recorded {wanted}",
+        # In the message: Python shows nothing else of an error.
+        f"nothing is recorded {wanted}" + (f"; there is {earlier}{', '.join(listed[-NAMED:])}" if listed else ""),
         code="no-such-day",
         where=str(place.absolute()),
-        hint=f"there is {earlier}{', '.join(listed[-NAMED:])}"
-        if listed
-        else "`g6 run` records; data_dir names another place",
+        hint=None if listed else "`g6 run` records; data_dir names another place",
     )
 
 

@@ -181,6 +181,7 @@ def test_the_names_of_this_machine_are_answered(serve: Serve, host: str) -> None
         ("/metrics?token=", {}),
         (f"/metrics?tokens={TOKEN}", {}),
         ("/nowhere", {}),
+        ("//[x", {}),
     ],
 )
 def test_without_the_token_nothing_is_said(serve: Serve, path: str, headers: dict[str, str]) -> None:

@@ -149,7 +149,7 @@ def test_a_missing_day_names_those_that_there_are(place: Path, tmp_path: Path) -
     for which in (("2026-08-16",), ("2026-08-20", "2026-08-25"), ("2026-08-19", "2026-08-17")):
         error = refused(*which)
         assert error.code == "no-such-day"
-        assert error.hint == "there is 2026-08-17, 2026-08-18, 2026-08-19"
+        assert error.message.endswith("; there is 2026-08-17, 2026-08-18, 2026-08-19")
     assert refused("yesterday").code == "no-such-day"
     assert "`g6 run` records" in str(refused("2026-08-17", data_dir=tmp_path / "none").hint)
     error = refused("2026-08-19", index="NIFTI")
@@ -188,4 +188,4 @@ def test_days_that_the_journal_no_longer_holds_come_from_an_archive(
         load("SENSEX", FIRST)
     with pytest.raises(DataError) as refused:
         load("NIFTY", "2026-08-16")
-    assert refused.value.hint == "there is 2026-08-17, 2026-08-18, 2026-08-19"
+    assert str(refused.value).endswith("; there is 2026-08-17, 2026-08-18, 2026-08-19")

@@ -116,6 +116,26 @@ def test_a_rule_of_the_same_name_goes_on_after_the_settings_changed(tmp_path: Pa
     engine.stop()
 
 
+def test_a_rule_that_is_taken_away_leaves_nothing_behind(tmp_path: Path) -> None:
+    def remembered() -> dict[str, str]:
+        return {name: state for name, state in (days.rule_states(days.days(tmp_path)[-1]) or {}).items() if state}
+
+    engine = engine_of(tmp_path, Counting())
+    engine.cycle(START)
+    assert remembered() == {"counting": "2"}
+    parts = engine.assembly
+    engine.replan(Assembly(parts.settings, parts.providers, parts.plans, [], parts.sinks, {"other": Counting()}, ()))
+    engine.watch(START, engine.cycle(START + MINUTE))
+    assert remembered() == {"other": "2"}
+    engine.stop()
+    # The same while the recorder is not running; and one that comes back begins anew.
+    back = Counting()
+    again = engine_of(tmp_path, back)
+    again.cycle(START + 2 * MINUTE)
+    assert remembered() == {"counting": str(back.seen)} and back.seen == 2
+    again.stop()
+
+
 def test_what_ails_the_recorder_is_an_alert_like_any_other(tmp_path: Path) -> None:
     sink, rule, market = MemorySink(), Counting(), FakeMarket()
     engine = engine_of(tmp_path, rule, market, sink)

@@ -82,6 +82,24 @@ def test_each_alert_goes_out_once_within_the_rate_and_outside_quiet_hours(
             assert all(w.alert.severity == "critical" for w in taken)
 
 
+def test_a_night_with_many_alerts_costs_no_more_for_each() -> None:
+    class Counted(Waiting):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return self is other
+
+        __hash__ = Waiting.__hash__
+
+    night = datetime(2026, 8, 17, 23, tzinfo=IST)
+    waiting = [Counted(n, Alert("r", "NIFTY", night, "s", key=str(n)), True) for n in range(500)]
+    waiting.append(Counted(500, Alert("r", "NIFTY", night, "s", "critical"), False))
+    step = plan(waiting, ChannelSettings(quiet="22:00-08:00"), night, [])
+    assert [w.seq for w in step.take] == [500]
+    assert Counted.compared <= len(waiting)
+
+
 def test_quiet_hours_over_midnight_and_within_a_day() -> None:
     def at(text: str) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=IST)

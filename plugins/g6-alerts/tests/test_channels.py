@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
+import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,10 +16,12 @@ from typing import Any
 import pytest
 from g6_alerts.channels import g6_sinks
 from g6_alerts.channels.channel import Channel
-from g6_alerts.channels.message import alert_id
+from g6_alerts.channels.message import Message, alert_id
+from g6_alerts.channels.settings import ChannelSettings
+from g6_alerts.channels.web import ask
 from g6_alerts.silences import Silence, Silences
 
-from g6core import IST, Alert, Context, G6Error, Rejected, Unavailable, redacted
+from g6core import IST, Alert, Context, DataError, G6Error, Rejected, Unavailable, redacted
 from g6core.testing import START, ManualClock, snapshots
 from g6core.testing.component_contract import ComponentContract, lent_context
 from tests.receivers import Hook, Post
@@ -310,6 +315,106 @@ def test_a_full_disk_is_told_and_nothing_is_sent_that_is_not_written_down(
     assert hook.requests == []
 
 
+@pytest.mark.parametrize("damage", ["directory", "unreadable", "naive"])
+def test_silences_that_cannot_be_read_silence_nothing_and_are_told_once(
+    make: Make, hook: Hook, context: Context, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    silences = Silences(context.data_dir)
+    silences.add(Silence("rule0", START, START + timedelta(minutes=30)))
+    channel = make()
+    silences.path.unlink()
+    if damage == "directory":
+        silences.path.mkdir()
+    elif damage == "unreadable":
+        silences.path.symlink_to(silences.path)
+    else:
+        row = {"rule": "rule0", "index": None, "since": "2026-08-17T04:00", "until": "2026-08-17T05:00"}
+        silences.path.write_text(json.dumps({"silences": [row]}))
+    for n in range(2):
+        channel.write_alerts([alert(n)])
+    assert keys(hook) == [["0"], ["1"]]
+    assert caplog.text.count("the silences cannot be read") == 1
+    with pytest.raises(DataError) as caught:
+        silences.add(Silence("rule0", START, START + timedelta(minutes=30)))
+    assert caught.value.code == "bad-silences"
+    silences.path.rmdir() if damage == "directory" else silences.path.unlink()
+    silences.add(Silence("rule0", START, START + timedelta(minutes=30)))
+    channel.write_alerts([alert(3)])
+    assert len(hook.requests) == 2
+
+
+def test_the_recorder_may_be_another_user_than_who_asks_for_silence(context: Context) -> None:
+    silences = Silences(context.data_dir)
+    silences.add(Silence("rule0", START, START + timedelta(minutes=30)))
+    assert silences.path.stat().st_mode & 0o777 == 0o644
+
+
+class Odd:
+    """Fails as no sender should, and then sends."""
+
+    def __init__(self, faults: Sequence[Exception]) -> None:
+        self.faults = list(faults)
+        self.sent = threading.Event()
+
+    def send(self, message: Message, channel: str) -> None:
+        if self.faults:
+            raise self.faults.pop()
+        self.sent.set()
+
+    def check(self) -> None:
+        pass
+
+    def diagnose(self) -> str:
+        return "somewhere"
+
+
+@pytest.mark.parametrize("fault", [UnicodeError("label"), KeyError("k")])
+def test_the_thread_of_a_channel_outlives_what_a_sender_raises(
+    context: Context, clock: ManualClock, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    clock.set(datetime(2026, 8, 17, 7, 59, 59, 900_000, tzinfo=IST))
+    sender = Odd([fault])
+    channel = Channel(ChannelSettings(quiet="22:00-08:00"), sender)
+    channel.open(context)
+    try:
+        channel.write_alerts([alert(0, clock.now())])
+        clock.advance(timedelta(seconds=1))
+        # Only the thread sends what was held.
+        assert sender.sent.wait(30)
+    finally:
+        channel.close()
+    assert sender.faults == []
+    assert caplog.text.count(f"{type(fault).__name__}: ") == 1
+
+
+DRIPS = {
+    "headers": b"HTTP/1.1 200 OK\r\nX-Slow: ",
+    "status": b"HTTP/1.1 200 O",
+    "body": b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=",
+}
+
+
+@pytest.mark.parametrize("part", DRIPS)
+def test_a_server_that_drips_hangs_nobody(part: str) -> None:
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(DRIPS[part])
+                while not ended.wait(0.05):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        with pytest.raises(Unavailable, match="no whole answer in time"):
+            ask(f"http://127.0.0.1:{server.getsockname()[1]}/", {}, {}, 0.3, "the hook")
+        ended.set()
+        thread.join(30)
+
+
 class TestTelegram:
     TOKEN = "123456789:AAE-secret_token"
 
@@ -402,6 +507,14 @@ class TestEmail:
         first, second = post.mails
         assert first["Message-ID"] != second["Message-ID"]
         assert "PCR at 0" in first.get_content() and "PCR at 0" not in second.get_content()
+
+    @pytest.mark.parametrize("host", ["mail..example", "m" * 70 + ".example"])
+    def test_a_host_that_is_no_name_is_told_clearly(self, make: Make, host: str) -> None:
+        channel = make("email", host=host, security="none", sender="g6@example.com", recipients=["d@example.com"])
+        with pytest.raises(Unavailable, match="no mail can be sent by m") as caught:
+            channel.write_alerts([alert(0)])
+        assert "host" in (caught.value.hint or "")
+        assert [finding.level for finding in channel.diagnose(lent_context(Path()))] == ["error"]
 
     def test_refused_for_good(self, channel: Channel, post: Post) -> None:
         post.answer = "554 looks like spam"

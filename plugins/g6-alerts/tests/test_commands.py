@@ -171,6 +171,28 @@ def test_what_cannot_be_silenced_is_refused_with_a_word_of_help(run: Run, place:
     assert not (place / "data" / "alerts" / "silences.json").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--until", "0001-01-01T00:00"],
+        ["--until", "9999-12-31T23:59-05:00"],
+        ["--until", "9999-12-31T23:59+00:00"],
+        ["--for", "9999999d"],
+    ],
+)
+def test_a_time_beyond_the_calendar_is_refused(run: Run, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run("silence", "high", *words)
+    assert caught.value.where and words[0] in caught.value.where
+
+
+def test_an_index_that_nobody_knows_is_taken_with_a_warning(run: Run) -> None:
+    result = run("silence", "high", "--for", "30m", "--index", "nifti", "--json")
+    assert set(document(result)) == {"v", "silence", "told"}
+    assert "warning: neither the calendar" in result.stderr and "did you mean NIFTY?" in result.stderr
+    assert run("silence", "high", "--for", "30m", "--index", "sensex").stderr == ""
+
+
 def test_a_damaged_file_of_silences_is_named(run: Run, place: Path) -> None:
     run("silence", "high", "--for", "30m")
     (place / "data" / "alerts" / "silences.json").write_text('{"silences": [{}]}')

@@ -96,7 +96,7 @@ WATCHED = [
         ],
         "1f 3r",
     ),
-    ("dead_letters", {}, [run(sinks=csv(rejected=1)), run(1, sinks=csv()), run(2, sinks=csv(rejected=1))], "0f"),
+    ("dead_letters", {}, [run(minute, sinks=csv(rejected=n)) for minute, n in enumerate([1, 1, 2])], "2f"),
     (
         "disk_low",
         {},
@@ -147,6 +147,46 @@ def test_the_rules_over_the_recorder(name: str, settings: dict, reports: list[Ru
         state = rule.state()
     assert " ".join(f"{place}{alert.state[0]}" for place, alert in raised) == expected
     assert all(alert.ts == reports[place].ts and alert.rule == name and alert.summary for place, alert in raised)
+
+
+def test_dead_letters_are_told_once_over_a_change_of_the_settings() -> None:
+    rule = made("dead_letters")
+    for minute, rejected in enumerate([0, 2]):
+        raised = list(rule.watch(run(minute, sinks=csv(rejected=rejected))))
+    assert [alert.state for alert in raised] == ["firing"]
+    anew = made("dead_letters", severity="critical")
+    anew.restore(rule.state())
+    later = [anew.watch(run(minute, sinks=csv(rejected=n))) for minute, n in [(2, 2), (17, 2), (18, 2), (19, 3)]]
+    assert [[alert.state for alert in alerts] for alerts in later] == [[], ["resolved"], [], ["firing"]]
+
+
+class Refusing:
+    """Two channels that refuse every alert, some looks later, and one that takes them."""
+
+    def __init__(self, late: int) -> None:
+        self.late, self.refused, self.waiting = late, 1, list[int]()
+
+    def report(self) -> dict[str, SinkReport]:
+        if len(self.waiting) > self.late:
+            self.refused += self.waiting.pop(0)
+        behind = 1.0 if any(self.waiting) else 0.0
+        refusing = SinkReport(rejected=self.refused, behind=behind)
+        return {"hook": refusing, "mail": refusing, "csv": SinkReport()}
+
+
+@pytest.mark.parametrize("late", [0, 1, 20])
+def test_dead_letters_do_not_feed_on_their_own_alerts(late: int) -> None:
+    rule, channels, raised = made("dead_letters"), Refusing(late), list[tuple[str, str]]()
+    rule.watch(run(sinks={name: SinkReport() for name in ("hook", "mail", "csv")}))
+    for minute in range(1, 120):
+        alerts = list(rule.watch(run(minute, sinks=channels.report())))
+        channels.waiting.append(len(alerts))
+        raised += [(alert.key, alert.state) for alert in alerts]
+    assert raised == [("hook", "firing"), ("mail", "firing"), ("hook", "resolved"), ("mail", "resolved")]
+    channels.refused += 1
+    again = list(rule.watch(run(120, sinks=channels.report())))
+    assert [(alert.key, alert.state) for alert in again] == [("hook", "firing"), ("mail", "firing")]
+    assert "rejected 1 more, 6 in this run" in again[0].summary
 
 
 def test_what_a_person_is_told_to_do() -> None:

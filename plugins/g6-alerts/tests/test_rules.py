@@ -193,11 +193,59 @@ def test_the_sentence_of_an_alert(rule: Make, at: At, told: Told) -> None:
         "{value:99999d}",
         "{a[0]}",
         "{__class__.x.y}",
+        "{value:++}",
+        "{value:++.2f}",
+        "{value:,+.2f}",
+        "{value:,,f}",
+        "{value:.2d}",
+        "{value:D}",
+        "{value:.2}",
     ],
 )
 def test_a_sentence_that_cannot_be_read_is_refused(summary: str) -> None:
     with pytest.raises(ValidationError):
         RuleSettings(expr="spot > 1", summary=summary)
+
+
+FORMS = [
+    f"{sign}{group}{rest}" for sign in ("", "+") for group in ("", ",") for rest in ("d", "f", ".0f", ".9g", ".2%")
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_number_format_that_is_taken_fits_every_number(form: str, rule: Make, at: At, told: Told) -> None:
+    one = rule("spot > 100", summary=f"{{value:{form}}} {{vix:{form}}}")
+    spots = [HIGH, LOW, 1234.5678, LOW, 7e300, LOW, float("inf")]
+    raised = told(one, [at(i, spot=spot) for i, spot in enumerate(spots)])
+    assert [a.state for a in raised] == ["firing", "resolved"] * 3 + ["firing"]
+    assert raised[-1].summary == "inf unknown" and raised[-1].labels["value"] == "inf"
+
+
+def test_no_alert_is_lost_for_its_sentence(at: At, told: Told) -> None:
+    unread = RuleSettings(expr="spot > 100").model_copy(update={"summary": "{value:++}"})
+    raised = told(Rule(unread), [at(0, spot=HIGH), at(1, spot=LOW)])
+    assert [(a.state, a.summary) for a in raised] == [
+        ("firing", "NIFTY: spot > 100, at 200"),
+        ("resolved", "NIFTY: spot > 100, at 50"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"), [({"notify": "mail"}, "the setting `notify`"), ({"desk": "a", "value": "1"}, "gives its value")]
+)
+def test_a_label_that_the_rule_sets_is_refused(labels: dict[str, str], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        RuleSettings(expr="spot > 1", labels=labels)
+
+
+def test_an_index_taken_out_of_on_is_forgotten(rule: Make, at: At, told: Told) -> None:
+    both = rule("spot > 100", on=["NIFTY", "SENSEX"])
+    told(both, [at(0, "NIFTY", spot=HIGH), at(0, "SENSEX", spot=HIGH)])
+    one = rule("spot > 100", on=["NIFTY"])
+    one.restore(both.state())
+    assert [mark["index"] for mark in json.loads(one.state())["marks"]] == ["NIFTY"]
+    raised = told(one, [at(1, "NIFTY", spot=LOW), at(1, "SENSEX", spot=LOW)])
+    assert [(a.index, a.state) for a in raised] == [("NIFTY", "resolved")]
 
 
 @pytest.mark.parametrize(

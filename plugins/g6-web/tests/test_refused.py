@@ -133,7 +133,15 @@ def test_a_port_with_a_token_wants_it_on_every_page(tmp_path: Path) -> None:
         site = start(served_context(tmp_path, token=TOKEN))
         site.sink.write([snapshot(strikes=3)])
         wrong = [{}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}, {"Authorization": "Bearer "}]
-        for path in ("/metrics", "/healthz", "/api/v1/indices", "/api/v1/stream", "/api/v1/openapi.json", "/nothing"):
+        for path in (
+            "/metrics",
+            "/healthz",
+            "/api/v1/indices",
+            "/api/v1/stream",
+            "/api/v1/openapi.json",
+            "/nothing",
+            "//[x",
+        ):
             for headers in wrong:
                 answer = site.get(path, **headers)
                 assert (answer.status, answer.code) == (401, "token")

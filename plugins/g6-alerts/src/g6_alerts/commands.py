@@ -157,6 +157,8 @@ def silence(
         raise click.UsageError("say how long: --for 30m or --until 15:30; --remove ends a silence")
     index = index.upper() if index else None
     told = silencing.remove(options, name, index) if remove else silencing.add(options, name, index, duration, until)
+    if warning := told.pop("warning", None):
+        click.echo(f"warning: {warning}", err=True)
     click.echo(json.dumps({"v": 1, **told}) if as_json else told["told"])
 
 

@@ -8,6 +8,7 @@ TIME, "quiet": null}]}`.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -101,6 +102,11 @@ class Machine:
                 self._marks[str(written["index"]), str(written["key"])] = _read(written)
             except (KeyError, TypeError, ValueError):
                 continue
+
+    def keep_only(self, indices: Collection[str]) -> None:
+        """Drop, without a word, what is remembered of other indices."""
+        self._marks = {where: mark for where, mark in self._marks.items() if where[0] in indices}
+        self._text = None
 
     def _began_another_day(self, mark: Mark, ts: datetime) -> bool:
         """Waiting does not go on over a night; firing does."""

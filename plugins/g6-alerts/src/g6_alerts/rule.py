@@ -98,6 +98,11 @@ class Rule(Told):
         for index in self._unknown(context):
             log.warning("alert rule %s is on %s, which the exchange calendar does not know", self.name, index)
 
+    def restore(self, state: str) -> None:
+        super().restore(state)
+        if self._on is not None:
+            self.machine.keep_only(self._on)  # nothing of another index comes in any more, so it would fire for ever
+
     def diagnose(self, context: Context) -> Iterable[Finding]:
         if self.resting:
             yield Finding("warning", f"rests: {self.resting}", "select the plugin that adds it, or switch the rule off")
@@ -195,7 +200,11 @@ class Rule(Told):
             values["since"] = self.machine.since(view.index, key)
         if rows is not None and row is not None:
             values["contract"] = f"{shown(rows.cell('strike', row))} {rows.cell('right', row)}"
-        return filled(bound.template, values)
+        try:
+            return filled(bound.template, values)
+        except (ValueError, TypeError, OverflowError):
+            # The state has changed already: an alert that is not raised now never is.
+            return filled(_default_summary(row is not None), values)
 
 
 class Bound:

@@ -8,10 +8,15 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, create_model, field_validator
 
 from g6_alerts.grammar import parse
-from g6_alerts.template import names_of
+from g6_alerts.template import readable
 from g6core import Duration
 
 ZERO = timedelta(0)
+OWN_LABELS = {
+    "notify": "the setting `notify` names the sinks that tell of it",
+    "value": "the rule gives its value there",
+}
+"""Labels that a rule sets by itself, and why nobody else may."""
 
 
 def held(default: timedelta, **model: Any) -> Any:
@@ -39,6 +44,14 @@ class Watch(held(ZERO, __config__=ConfigDict(extra="forbid"))):  # type: ignore[
         """The setting `for`."""
         held: timedelta = getattr(self, "for")
         return held
+
+    @field_validator("labels")
+    @classmethod
+    def _others(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, why in OWN_LABELS.items():
+            if name in value:
+                raise ValueError(f"a label cannot be called `{name}`: {why}")
+        return value
 
     @field_validator("repeat")
     @classmethod
@@ -85,6 +98,4 @@ class RuleSettings(Market):
     @field_validator("summary")
     @classmethod
     def _template(cls, value: str | None) -> str | None:
-        if value is not None:
-            names_of(value)
-        return value
+        return None if value is None else readable(value)

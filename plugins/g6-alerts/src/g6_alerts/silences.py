@@ -35,7 +35,7 @@ class Silence:
 
 
 class Silences:
-    """The silences of a data directory. Methods raise DataError (`bad-silences`) for a file that is none."""
+    """The silences of a data directory. Methods raise DataError (`bad-silences`) for a file that cannot be used."""
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / "alerts" / "silences.json"
@@ -48,13 +48,12 @@ class Silences:
             at = self.path.stat()
         except FileNotFoundError:
             return ()
+        except OSError as e:
+            raise self._told("read", e) from e
         if self._read_of != (at.st_mtime_ns, at.st_ino):
             self._known = self._read()
             self._read_of = (at.st_mtime_ns, at.st_ino)
         return self._known
-
-    def cover(self, alert: Alert, now: datetime) -> bool:
-        return any(silence.covers(alert, now) for silence in self.all())
 
     def add(self, silence: Silence) -> None:
         """In place of an active one of the same rule and index."""
@@ -71,35 +70,48 @@ class Silences:
 
     @contextmanager
     def _changing(self, now: datetime) -> Iterator[list[Silence]]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_suffix(".lock"), timeout=10):
-            kept = [s for s in self.all() if now - s.until < KEPT]
-            yield kept
-            self._write(kept)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_suffix(".lock"), timeout=10):
+                kept = [s for s in self.all() if now - s.until < KEPT]
+                yield kept
+                self._write(kept)
+        except OSError as e:
+            raise self._told("written", e) from e
 
     def _read(self) -> list[Silence]:
         try:
             document = json.loads(self.path.read_text("utf-8"))
-            return [
-                Silence(s["rule"], datetime.fromisoformat(s["since"]), datetime.fromisoformat(s["until"]), s["index"])
-                for s in document["silences"]
-            ]
-        except (ValueError, KeyError, TypeError) as e:
-            raise DataError(
-                f"the silences cannot be read: {type(e).__name__}",
-                code="bad-silences",
-                where=str(self.path),
-                hint="move the file away, and give the silences again",
-            ) from e
+            return [Silence(s["rule"], _time(s["since"]), _time(s["until"]), s["index"]) for s in document["silences"]]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+            raise self._told("read", e) from e
+
+    def _told(self, done: str, e: Exception) -> DataError:
+        of_file = isinstance(e, OSError)
+        return DataError(
+            f"the silences cannot be {done}: {(of_file and e.strerror) or type(e).__name__}",
+            code="bad-silences",
+            where=str(self.path),
+            hint=f"let this user have {self.path}, a plain file"
+            if of_file
+            else "move the file away, and give the silences again",
+        )
 
     def _write(self, kept: Sequence[Silence]) -> None:
         rows = [document(s) for s in kept]
         handle, name = tempfile.mkstemp(dir=self.path.parent, prefix="silences.", suffix=".new")
-        with os.fdopen(handle, "w", encoding="utf-8") as f:
-            json.dump({"v": 1, "silences": rows}, f, indent=1)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(name, self.path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as f:
+                json.dump({"v": 1, "silences": rows}, f, indent=1)
+                f.flush()
+                os.fsync(f.fileno())
+            os.chmod(name, 0o644)  # the recorder may run as another user
+            os.replace(name, self.path)
+        except OSError:
+            os.unlink(name)
+            raise
 
 
 def document(silence: Silence) -> dict[str, str | None]:
@@ -110,6 +122,13 @@ def document(silence: Silence) -> dict[str, str | None]:
         "since": silence.since.astimezone(UTC).isoformat(),
         "until": silence.until.astimezone(UTC).isoformat(),
     }
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return time
 
 
 def _same(s: Silence, rule: str, index: str | None, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from g6_alerts.machine import FIRING
 from g6_alerts.rule import Told
 from g6_alerts.template import shown
-from g6core import IST, Alert, RunReport, Snapshot
+from g6core import IST, Alert, RunReport, SinkReport, Snapshot
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,40 @@ class SinkBehind(SystemRule):
 
 
 class DeadLetters(SystemRule):
-    """What a sink rejected since it was last looked at; counts are of this run, so they are not kept over a restart."""
+    """What a sink rejected since it was last looked at; counts are of this run, so they are not kept over a restart.
+
+    The first look tells of nothing: a rule that was made anew, as the settings changed, would tell of all again.
+    """
 
     def __init__(self, settings: Any, name: str) -> None:
         super().__init__(settings, name)
         self._seen: dict[str, int] = {}
+        self._own: dict[str, int] = {}
+        """Alerts of this rule that a sink may still reject."""
+
+    def watch(self, run: RunReport) -> Iterable[Alert]:
+        alerts = list(super().watch(run))
+        for name in run.sinks:
+            self._own[name] = self._own.get(name, 0) + len(alerts)
+        return alerts
 
     def answers(self, run: RunReport) -> Iterator[Answer]:
         for name, sink in run.sinks.items():
-            new = sink.rejected - self._seen.get(name, 0)
-            self._seen[name] = sink.rejected
-            text = f"sink {name} rejected {max(0, new)} more, {sink.rejected} in this run: `g6 sinks`"
+            new = self._new(name, sink)
+            text = f"sink {name} rejected {new} more, {sink.rejected} in this run: `g6 sinks`"
             yield Answer(new > 0, text, float(sink.rejected), key=name)
+
+    def _new(self, name: str, sink: SinkReport) -> int:
+        """What it rejected since the last look, less the alerts of this rule: telling of those would never end.
+
+        Only numbers are known: so many are taken for alerts of this rule as it may still reject.
+        """
+        more = max(0, sink.rejected - self._seen.get(name, sink.rejected))
+        own = min(more, self._own.get(name, 0))
+        self._seen[name] = sink.rejected
+        # With nothing waiting it has had all of them, and took the rest.
+        self._own[name] = self._own.get(name, 0) - own if sink.behind else 0
+        return more - own
 
 
 class DiskLow(SystemRule):

@@ -5,6 +5,7 @@ No `str.format`: that would look up attributes of whatever it is given.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -30,6 +31,24 @@ def names_of(template: str) -> list[str]:
     return found
 
 
+def readable(template: str) -> str:
+    """The template, when it can be filled with any number. Raises ValueError with a sentence on what is wrong."""
+    names_of(template)
+    for inside in FIELD.findall(template):
+        match = INSIDE.fullmatch(inside)
+        form = match[2] if match else None
+        try:
+            # A column is of whole numbers or not; some formats are good for one kind alone.
+            for number in (1.5, 1):
+                shown(number, form or "")
+        except ValueError:
+            raise ValueError(
+                f"`{{{inside}}}` has no number format: after the colon `+`, then `,`, then digits such as `.2`, then "
+                "one of `f e g %`; or `d`, without digits, for a whole number"
+            ) from None
+    return template
+
+
 def filled(template: str, values: Mapping[str, Any]) -> str:
     """The sentence; what is not known is `unknown`."""
 
@@ -45,6 +64,8 @@ def shown(value: Any, form: str = "") -> str:
     if value is None or value != value:
         return UNKNOWN
     if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, float) and math.isinf(value):
         return str(value)
     if isinstance(value, int | float):
         return format(int(value) if form.endswith("d") else value, form or _plain(value))

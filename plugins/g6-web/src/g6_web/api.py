@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,15 @@ from g6_web.routes import API, CORE, ROUTES, Route
 from g6_web.server import LONGEST_HEAD, too_long
 from g6_web.settings import Settings
 from g6_web.streams import Streams
+from g6_web.threads import Threads
 from g6core import G6Error, Http, Page, Records, Snapshot, Unavailable, metric, problem
 
 LARGEST_BODY = 64 * 1024
 LONGEST_TARGET = 8 * 1024
 WAITING = 200
 """Questions that wait for the two threads that look into the journal."""
+JOURNAL = frozenset({"history", "alerts", "journal"})
+"""Routes that may look long; every other one has a thread of its own, which they cannot keep busy."""
 STATUS = {
     "bad-request": 400,
     "unknown-index": 404,
@@ -51,7 +53,7 @@ class Api:
         self._board = board
         self._settings = settings
         self._sources = Sources(board, records, data_dir)
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="g6-web")
+        self._quick, self._slow = Threads("g6-web-quick", 1), Threads("g6-web-slow", 2)
         self._waiting = 0
         self._streams: Streams | None = None
         self._described = page(openapi.document())
@@ -71,7 +73,8 @@ class Api:
             self._streams.close()
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._quick.shutdown(wait=False)
+        self._slow.shutdown(wait=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = self._refusal(scope)
@@ -131,7 +134,8 @@ class Api:
         if route.answer is None:
             return _respond(self._described, route.name)
         asked = Asked(request.path_params, query, request.headers.get("if-none-match", ""))
-        return _respond(await self._wait(partial(route.answer, self._sources, asked)), route.name)
+        ask = self._wait if route.name in JOURNAL else self._soon
+        return _respond(await ask(partial(route.answer, self._sources, asked)), route.name)
 
     def _stream(self, names: tuple[str, ...] | None, *, head: bool) -> Response:
         assert self._streams is not None
@@ -147,23 +151,27 @@ class Api:
         return self._board.get(name).snapshot.index if self._board.all() else name.upper()
 
     async def _core(self, path: str, request: Request) -> Response:
-        made = await self._wait(partial(self._http.page, path))
+        made = await self._soon(partial(self._http.page, path))
         return _respond(made or _no_page(), path.strip("/"))
 
     async def _unknown(self, request: Request, e: Exception) -> Response:
         return _respond(_no_page(), "unknown")
 
     async def _encode(self, held: Held) -> bytes:
-        made: bytes = await self._wait(partial(held.make, ("snapshot",), snapshot_rest))
+        made: bytes = await self._soon(partial(held.make, ("snapshot",), snapshot_rest))
         return made
 
+    async def _soon(self, work: Callable[[], Any]) -> Any:
+        """In another thread: what takes some time must not hold up the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._quick, work)
+
     async def _wait(self, work: Callable[[], Any]) -> Any:
-        """In another thread: what takes time must not hold up the loop."""
+        """In the threads for what may take long."""
         if self._waiting >= WAITING:
             raise Unavailable("too many questions at a time", hint="ask again in a while")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return await asyncio.get_running_loop().run_in_executor(self._slow, work)
         finally:
             self._waiting -= 1
 
@@ -194,7 +202,7 @@ def _too_large(target: str, headers: dict[str, str]) -> Page | None:
     if len(target) > LONGEST_TARGET:
         return problem(414, "bad-request", f"an address is {LONGEST_TARGET:,} bytes at the most")
     length = headers.get("content-length", "0")
-    if "transfer-encoding" in headers or not length.isdecimal() or int(length[:9]) > LARGEST_BODY:
+    if "transfer-encoding" in headers or not length.isdecimal() or len(length) > 20 or int(length) > LARGEST_BODY:
         return problem(413, "bad-request", "nothing is taken here, so a request has no body", "send no body")
     return None
 

@@ -97,6 +97,8 @@ def _words(text: str) -> tuple[str, ...]:
     words = tuple(text.split(","))
     if len(words) > 100 or not all(re.fullmatch(_WORD, word, re.ASCII) for word in words):
         raise ValueError("it is one name, or several with commas between them")
+    if len(set(words)) < len(words):
+        raise ValueError("each name stands there once")
     return words
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+
+import polars as pl
 
 from g6_web.board import Board, Held
 from g6_web.settings import Settings
 from g6core import G6Error, Unavailable, metric
 
+log = logging.getLogger("g6.web")
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -130,10 +134,18 @@ class Streams:
             while self._fresh:
                 held = self._fresh.popleft()
                 if any(client.follows(held.snapshot.index) for client in self._clients):
-                    frame = await self._frame(held)
-                    for client in self._clients:
-                        if client.follows(held.snapshot.index):
-                            client.put(held, frame)
+                    await self._tell(held)
+
+    async def _tell(self, held: Held) -> None:
+        try:
+            frame = await self._frame(held)
+        except (G6Error, ValueError, TypeError, pl.exceptions.PolarsError) as e:
+            # One snapshot that cannot be told must not end the stream of the others.
+            log.warning("%s of %s cannot be streamed: %s", held.snapshot.index, held.snapshot.ts.isoformat(), e)
+            return
+        for client in self._clients:
+            if client.follows(held.snapshot.index):
+                client.put(held, frame)
 
     async def _frame(self, held: Held) -> bytes:
         body = held.ready(("snapshot",)) or await self._encode(held)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from http.client import HTTPException
 from typing import Protocol
 from urllib.parse import quote
 
@@ -14,8 +16,8 @@ from g6_alerts.channels.message import Message
 from g6_alerts.channels.outbox import Outbox
 from g6_alerts.channels.policy import SETTLE, plan
 from g6_alerts.channels.settings import ChannelSettings, rank
-from g6_alerts.silences import Silences
-from g6core import Alert, Clock, Context, Finding, G6Error, Rejected, Sink, Snapshot, Unavailable, metric
+from g6_alerts.silences import Silence, Silences
+from g6core import Alert, Clock, Context, DataError, Finding, G6Error, Rejected, Sink, Snapshot, Unavailable, metric
 
 log = logging.getLogger("g6.alerts.channel")
 SENT = metric("counter", "g6_alerts_sent_total", "Alerts that a channel has sent.", ["channel"])
@@ -31,6 +33,19 @@ HELD = metric("gauge", "g6_alerts_held", "Alerts that wait in a channel's outbox
 LONGEST_WAIT = 60.0
 """Seconds between two looks at what is held, at the most."""
 SHORTEST_WAIT = 0.05
+FAULTS = (
+    G6Error,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    sqlite3.Error,
+    HTTPException,
+)
+"""What a try of the channel's own thread may end with: none of it ends the thread."""
 PATIENCE = 3.0
 """Seconds for a message that is on its way when the recorder stops."""
 
@@ -74,6 +89,7 @@ class Channel(Sink):
         self._settled: datetime | None = None
         self._silent_until = 0.0
         self._failures = 0
+        self._silences_told: str | None = None
         self._thread: threading.Thread | None = None
 
     def open(self, context: Context) -> None:
@@ -142,8 +158,8 @@ class Channel(Sink):
             if not self._failures:
                 self._settled = None
                 self._flush()
-        except G6Error as e:
-            log.warning("channel %s: %s; it is sent at the next start", self.name, e.message)
+        except FAULTS as e:
+            log.warning("channel %s: %s; it is sent at the next start", self.name, _reason(e))
         finally:
             self._outbox.close()
             self._outbox = None
@@ -172,7 +188,7 @@ class Channel(Sink):
         try:
             while prepared := self._box.ready() or self._prepared():
                 self._send(*prepared)
-        except G6Error as e:
+        except FAULTS as e:
             self._failures += 1
             if isinstance(e, Pause):
                 self._silent_until = time.monotonic() + e.seconds
@@ -183,11 +199,12 @@ class Channel(Sink):
         """The next message, written down; None when there is nothing to send now."""
         now = self._clock.now()
         waiting = self._box.waiting()
-        silenced = [w for w in waiting if self._silences.cover(w.alert, now)]
+        silences = self._known_silences() if waiting else ()
+        silenced = {w.seq for w in waiting if any(s.covers(w.alert, now) for s in silences)}
         if silenced:
-            self._box.drop([w.seq for w in silenced], "silenced")
+            self._box.drop(sorted(silenced), "silenced")
             self._dropped("silenced", len(silenced))
-            waiting = [w for w in waiting if w not in silenced]
+            waiting = [w for w in waiting if w.seq not in silenced]
         sent = self._box.sent_between(now - self._settings.limit[1], now)
         next = plan(waiting, self._settings, now, sent, self._settled)
         self._next = next.wake
@@ -198,6 +215,18 @@ class Channel(Sink):
             message = Message([w.alert for w in next.take], next.digest, self._box.simulated)
             self._box.prepare([w.seq for w in next.take], message)
         return self._box.ready()
+
+    def _known_silences(self) -> Sequence[Silence]:
+        """None while they cannot be read: an alert too many is better than one that nobody hears of."""
+        try:
+            silences = self._silences.all()
+        except DataError as e:
+            if e.message != self._silences_told:
+                log.warning("channel %s: %s (%s); nothing is silenced", self.name, e.message, self._silences.path)
+            self._silences_told = e.message
+            return ()
+        self._silences_told = None
+        return silences
 
     def _send(self, number: int, message: Message) -> None:
         if (left := self._silent_until - time.monotonic()) > 0:
@@ -227,15 +256,21 @@ class Channel(Sink):
             try:
                 self.flush()
                 told = None
-            except G6Error as e:
-                if e.message != told and not self._stopping:
-                    log.warning("channel %s: %s; trying again, nothing is lost", self.name, e.message)
-                told = e.message
+            except FAULTS as e:
+                reason = _reason(e)
+                if reason != told and not self._stopping:
+                    log.warning("channel %s: %s; trying again, nothing is lost", self.name, reason)
+                told = reason
 
     def _seconds(self) -> float:
         """Until the thread should look at what waits."""
         if self._failures:
             return min(LONGEST_WAIT, float(2 ** min(self._failures, 6)))
-        if self._next is None:
+        next = self._next  # the runner's thread changes it
+        if next is None:
             return LONGEST_WAIT
-        return min(LONGEST_WAIT, max(SHORTEST_WAIT, (self._next - self._clock.now()).total_seconds()))
+        return min(LONGEST_WAIT, max(SHORTEST_WAIT, (next - self._clock.now()).total_seconds()))
+
+
+def _reason(e: BaseException) -> str:
+    return e.message if isinstance(e, G6Error) else f"{type(e).__name__}: {e}"

@@ -28,8 +28,8 @@ class Mail:
             hide(settings.password.get_secret_value())
 
     def send(self, message: Message, channel: str) -> None:
-        mail = letter(message, self._settings)
         with self._told():
+            mail = letter(message, self._settings)
             server = self._connected()
             try:
                 refused = server.send_message(mail)
@@ -58,6 +58,9 @@ class Mail:
             raise self._later(e.smtp_code, e.smtp_error) from None
         except smtplib.SMTPResponseException as e:
             raise self._later(e.smtp_code, e.smtp_error) from None
+        except ValueError as e:  # such as a host's name with an empty part
+            hint = "mend `host`, the user, the password or the addresses; nothing is lost meanwhile"
+            raise Unavailable(f"no mail can be sent by {self._where}: {e}", hint=hint) from None
         except (OSError, smtplib.SMTPException) as e:
             reason = "no answer in time" if isinstance(e, TimeoutError) else getattr(e, "strerror", None) or str(e)
             raise Unavailable(f"{self._where} does not answer: {reason}", hint="nothing is lost meanwhile") from None

@@ -54,7 +54,8 @@ def plan(
         return Plan()
     quiet = quiet_until(settings.quiet_hours, now)
     muted = [w for w in waiting if quiet and w.alert.severity != "critical"]
-    free = [w for w in waiting if w not in muted] if muted else list(waiting)
+    kept = {w.seq for w in muted}
+    free = [w for w in waiting if w.seq not in kept]
     if not free:
         return Plan(hold=_new(muted), wake=quiet)
     number, period = settings.limit
