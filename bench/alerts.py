@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cycles", type=int, default=200)
     snapshots = market(parser.parse_args().cycles)
-    print(f"this machine, now: {pace():.0f} ns for an addition in a loop of Python; 20 to 40 when nothing else runs")
+    print(f"this machine, now: {pace():.0f} ns for an addition in a loop of Python")
     print(f"{'milliseconds a cycle, six indices':92} {'median':>8} {'p99':>8}")
     for name, expressions in SETS.items():
         measured(name, rules(expressions), snapshots)

@@ -158,10 +158,7 @@ class Compiler:
         return negation
 
     def _function(self, node: Function) -> Closure:
-        parts, apply = (
-            tuple(self.scalar(part) for part in node.operands),
-            {"abs": abs, "min": min, "max": max}[node.name],
-        )
+        parts, apply = tuple(self.scalar(part) for part in node.operands), FUNCTIONS[node.name]
 
         def function(view: View) -> float | None:
             values = [part(view) for part in parts]
