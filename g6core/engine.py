@@ -75,7 +75,8 @@ class Engine:
         self.run: RunReport | None = None
         """How the recorder did when it was last looked at; None in a replay."""
         self._pruned: date | None = None
-        self._missed: dict[str, int] = {}
+        self.missed: dict[str, int] = {}
+        """Cycles in a row that recorded nothing, by index."""
         self._received: dict[str, datetime | None] = {}
         self.latest: datetime | None = None
         """The newest instant that was recorded or tried, over all runs."""
@@ -114,6 +115,8 @@ class Engine:
         alerts = self._look(recorded)
         stages.done("look")
         self._mark_unrecorded(reports, now, refused, recorded)
+        for index, of_index in reports.items():
+            self.missed[index] = 0 if of_index.status == "recorded" else self.missed.get(index, 0) + 1
         self.latest = max(self.latest or now, now)
         report = CycleReport(now, time.perf_counter() - began, reports, alerts)
         self._announce(report)
@@ -126,7 +129,6 @@ class Engine:
         opens: when the market opens, None while it is open.
         """
         for index, report in (cycle.indices if cycle else {}).items():
-            self._missed[index] = 0 if report.status == "recorded" else self._missed.get(index, 0) + 1
             self._received[index] = report.received or self._received.get(index)
         if trading_date(now) != self._pruned:
             self._prune(now)
@@ -236,7 +238,7 @@ class Engine:
             cycle=cycle,
             opens=opens,
             interval=self.settings.interval,
-            missed={index: n for index, n in self._missed.items() if n},
+            missed={index: n for index, n in self.missed.items() if n},
             providers=providers,
             sinks={name: runner.report() for name, runner in self.runners.items()},
             problem=self.problem.message if self.problem else None,

@@ -42,15 +42,12 @@ class Measured:
         self._tick: float | None = None
         self._opens: datetime | None = None
         self._last: CycleReport | None = None
-        self._missed: dict[str, int] = {}
         self._recorded: dict[str, datetime] = {}
 
     def cycle(self, engine: Engine, report: CycleReport) -> None:
         measuring.count(report, engine.settings.interval.total_seconds())
         for index, of_index in report.indices.items():
-            recorded = of_index.status == "recorded"
-            self._missed[index] = 0 if recorded else self._missed.get(index, 0) + 1
-            if recorded:
+            if of_index.status == "recorded":
                 self._recorded[index] = report.ts
         self._opens, self._last, self._tick = None, report, time.time()
         self._state = "paused" if engine.problem else "recording"
@@ -88,10 +85,10 @@ class Measured:
         yield families.MUTED, (), muted
 
     def _collection(self, report: CycleReport) -> Iterator[Sample]:
-        missed, recorded = dict(self._missed), dict(self._recorded)
+        missed, recorded = dict(self._engine.missed), dict(self._recorded)
         for index, of in report.indices.items():
             yield families.RECORDED, [index], of.status == "recorded"
-            yield families.MISSED, [index], missed[index]
+            yield families.MISSED, [index], missed.get(index)
             yield families.LAST_RECORDED, [index], _unix(recorded.get(index))
             if of.status != "recorded":
                 continue

@@ -15,11 +15,15 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.receivers import Hook, Post
 
 PATIENCE = 60.0
 ROOM = 2 << 30
@@ -360,3 +364,21 @@ def prometheus() -> Iterator[Prometheus]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A web server that takes what channels send."""
+    from tests.receivers import Hook  # few tests want it, and its libraries are large
+
+    with closing(Hook()) as made:
+        yield made
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    """A mail server that takes what channels send."""
+    from tests.receivers import Post
+
+    with closing(Post()) as made:
+        yield made

@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -56,20 +56,6 @@ rate = "9999/s"
 """
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not known on Windows")
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    made = Hook()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def post() -> Iterator[Post]:
-    made = Post()
-    yield made
-    made.close()
 
 
 @pytest.fixture

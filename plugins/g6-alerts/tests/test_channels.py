@@ -35,20 +35,6 @@ def alert(n: int = 0, ts: datetime = START, **changes: Any) -> Alert:
 
 
 @pytest.fixture
-def hook() -> Iterator[Hook]:
-    made = Hook()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def post() -> Iterator[Post]:
-    made = Post()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
 
