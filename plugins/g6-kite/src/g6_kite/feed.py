@@ -84,10 +84,10 @@ class Feed:
         if self._live:
             self._live.begin([one.token for one in first])
             self._tell(self._live)
-        now = time.monotonic()
-        missing = [one.key for one in first if not self._streamed(one) and self._absent.get(one.key, now) <= now]
-        self._begin(missing, any(self._streamed(listed[name]) for name in indices))
-        found = {name: self._level(one) for name, one in listed.items()}
+        now, streamed = time.monotonic(), self._streamed(first)
+        missing = [one.key for one in first if one.token not in streamed and self._absent.get(one.key, now) <= now]
+        self._begin(missing, any(listed[name].token in streamed for name in indices))
+        found = {name: self._level(one, streamed) for name, one in listed.items()}
         return {name: level for name, level in found.items() if level}
 
     def quotes(self, contracts: pl.DataFrame) -> pl.DataFrame:
@@ -97,27 +97,29 @@ class Feed:
             self._warn_once(len(asked.keys))
             self._request(asked, np.arange(len(asked.keys)), table)
             return table.frame()
-        self._live.follow(asked.tokens.tolist())
+        self._live.follow(asked.tokens)
         live, columns = self._live.read(asked.tokens)
-        table.put(np.flatnonzero(live), {name: values[live] for name, values in columns.items()})
+        table.put(live, columns)
         lost = ~live & self._live.stranded(asked.tokens)
         self._request(asked, np.flatnonzero(lost), table, some=bool(live.any()))
         self._ask_silent(self._live, asked, np.flatnonzero(~live & ~lost), table, some=bool(live.any()))
         return table.frame()
 
     def futures(self, indices: Sequence[str]) -> Mapping[str, Mapping[date, float]]:
-        levels = {index: {e: self._level(f) for e, f in self._instruments.futures(index).items()} for index in indices}
+        listed = {index: self._instruments.futures(index) for index in indices}
+        streamed = self._streamed([one for of in listed.values() for one in of.values()])
+        levels = {index: {e: self._level(one, streamed) for e, one in of.items()} for index, of in listed.items()}
         known = {index: {e: s.last for e, s in of.items() if s and s.last} for index, of in levels.items()}
         return {index: prices for index, prices in known.items() if prices}
 
-    def _level(self, one: Listed) -> Spot | None:
+    def _level(self, one: Listed, streamed: Mapping[int, Spot]) -> Spot | None:
         """An index or a future, as the stream or this pass's request has it; None without a price."""
         item = self._polling.item(one.key)
-        return self._streamed(one) or (spot(item) if item else None)
+        return streamed.get(one.token) or (spot(item) if item else None)
 
-    def _streamed(self, one: Listed) -> Spot | None:
-        found = self._live.spot(one.token) if self._live else None
-        return found if found and found.last else None
+    def _streamed(self, listed: Sequence[Listed]) -> Mapping[int, Spot]:
+        """What the stream knows of indices and futures, by token."""
+        return self._live.spots([one.token for one in listed]) if self._live else {}
 
     def _begin(self, keys: Sequence[str], some: bool) -> None:
         """Begin a pass of requests with these. some: others are known, so it is no failure of the whole cycle."""

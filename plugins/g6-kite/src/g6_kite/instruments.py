@@ -156,6 +156,7 @@ class Instruments:
         self._lists: dict[str, tuple[date, pl.DataFrame]] = {}
         self._failed: dict[str, tuple[float, G6Error]] = {}
         self._spots: dict[str, tuple[date, Listed]] = {}
+        self._futures: dict[str, tuple[date, Mapping[date, Listed]]] = {}
         self._lock = threading.Lock()
 
     def contracts(self, index: str) -> pl.DataFrame:
@@ -166,6 +167,13 @@ class Instruments:
 
     def futures(self, index: str) -> Mapping[date, Listed]:
         """The listed futures of the index by expiry, ascending."""
+        today = trading_date(self._clock.now())
+        known = self._futures.get(index)
+        if known is None or known[0] != today:
+            known = self._futures[index] = (today, self._listed_futures(index))
+        return known[1]
+
+    def _listed_futures(self, index: str) -> Mapping[date, Listed]:
         listed = self._of(index).filter(kind="FUT").drop_nulls(["expiry", "symbol", "token"]).sort("expiry")
         rows = listed.select("expiry", "exchange", "symbol", "token").iter_rows()
         return {expiry: Listed(*future) for expiry, *future in rows}

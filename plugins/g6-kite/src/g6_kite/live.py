@@ -57,6 +57,7 @@ class Live:
         self._tried = self._reminded = -AGAIN
         self._levels: dict[int, None] = {}
         self._contracts: dict[int, None] = {}
+        self._followed: Tokens | None = None
         self._beyond = np.zeros(0, np.int64)
         self._ups = 0
         self.malformed = self._told_malformed = self._told_dropped = 0
@@ -74,8 +75,12 @@ class Live:
             self._settle([*self._levels, *self._contracts])
         self._ups = self._stream.health.ups
 
-    def follow(self, tokens: Sequence[int]) -> None:
+    def follow(self, contracts: Tokens) -> None:
         """See to it that these contracts are subscribed; waits a moment for new ones."""
+        if contracts is self._followed:
+            return
+        self._followed = contracts
+        tokens = contracts.tolist()
         new = [token for token in tokens if token not in self._contracts]
         if not new:
             return
@@ -101,13 +106,11 @@ class Live:
         # A new subscription is answered in quote mode first, without book and open interest.
         return columns["mode"] == FULL, columns
 
-    def spot(self, token: int) -> Spot | None:
-        """An index or a future, None while it is not live."""
-        live, columns = self.read(np.array([token], np.int64))
-        if not live[0]:
-            return None
-        last, opening, high, low, close, at = (_known(columns[name][0]) for name in LEVELS)
-        return Spot(last, opening, high, low, close, None if at is None else EPOCH + timedelta(microseconds=at))
+    def spots(self, tokens: Sequence[int]) -> dict[int, Spot]:
+        """Those of these indices and futures that are live and have a price."""
+        live, columns = self.read(np.array(tokens, np.int64))
+        found = zip(tokens, live.tolist(), *(columns[name].tolist() for name in LEVELS), strict=True)
+        return {token: _spot(*levels) for token, alive, *levels in found if alive and levels[0] > 0}
 
     def stranded(self, tokens: Tokens) -> npt.NDArray[np.bool_]:
         """Which of these have no socket, or one that is down; all, while none is up."""
@@ -185,8 +188,10 @@ def _count(frame: bytes, taken: Taken) -> None:
     measures.MALFORMED.inc(taken.malformed)
 
 
-def _known(number: float) -> float | None:
-    return float(number) if number > 0 else None
+def _spot(*levels: float) -> Spot:
+    """levels: in the order of LEVELS."""
+    last, opening, high, low, close, at = (number if number > 0 else None for number in levels)
+    return Spot(last, opening, high, low, close, None if at is None else EPOCH + timedelta(microseconds=at))
 
 
 def stream_address(settings: KiteSettings) -> str:

@@ -31,10 +31,10 @@ class Table:
     def __init__(self, rows: int) -> None:
         self.columns: dict[str, Floats] = {name: np.full(rows, np.nan) for name in COLUMNS}
 
-    def put(self, rows: npt.NDArray[np.intp], columns: Mapping[str, npt.NDArray[Any]]) -> None:
-        """What the stream says of these rows."""
+    def put(self, where: npt.NDArray[np.bool_], columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        """What the stream says of the rows where it says something."""
         for name, column in self.columns.items():
-            column[rows] = columns[name]
+            np.copyto(column, columns[name], where=where)
 
     def put_item(self, row: int, item: Mapping[str, Any], received: int) -> None:
         """What a call for quotes says; received: microseconds since 1970. An item that is no quote is none."""
