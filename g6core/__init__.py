@@ -26,16 +26,16 @@ _HOMES = {
     "AlertRule": "components",
     "Clock": "components",
     "Context": "components",
-    "Finding": "components",
+    "Finding": "reports",
     "Spot": "components",
-    "Remark": "components",
-    "ReadReport": "components",
+    "Remark": "reports",
+    "ReadReport": "reports",
     "Alert": "components",
-    "IndexReport": "components",
-    "CycleReport": "components",
-    "ProviderReport": "components",
-    "SinkReport": "components",
-    "RunReport": "components",
+    "IndexReport": "reports",
+    "CycleReport": "reports",
+    "ProviderReport": "reports",
+    "SinkReport": "reports",
+    "RunReport": "reports",
     "Known": "known",
     "Http": "http",
     "Page": "http",
@@ -160,26 +160,7 @@ if TYPE_CHECKING:
     from g6core.chains import chain_json, chain_rows, expiry_row, ladder, snapshot_json
     from g6core.cli.lending import configured, configured_all
     from g6core.cli.options import config_options
-    from g6core.components import (
-        Alert,
-        AlertRule,
-        Analytic,
-        Archive,
-        Clock,
-        Context,
-        CycleReport,
-        Finding,
-        IndexReport,
-        Provider,
-        ProviderReport,
-        ReadReport,
-        Remark,
-        RunReport,
-        Sink,
-        SinkReport,
-        Spot,
-        Strategy,
-    )
+    from g6core.components import Alert, AlertRule, Analytic, Archive, Clock, Context, Provider, Sink, Spot, Strategy
     from g6core.days import read_day
     from g6core.discovery import installed
     from g6core.durations import Duration
@@ -194,6 +175,16 @@ if TYPE_CHECKING:
     from g6core.notebook import load
     from g6core.records import Records
     from g6core.redact import hide, redacted
+    from g6core.reports import (
+        CycleReport,
+        Finding,
+        IndexReport,
+        ProviderReport,
+        ReadReport,
+        Remark,
+        RunReport,
+        SinkReport,
+    )
     from g6core.snapshot import CONTRACTS, EXPIRIES, LABELS, OPTIONS, QUOTES, Snapshot, conform
     from g6core.specs import AlertSpec, AnalyticSpec, NoSettings, ProviderSpec, Public, SinkSpec, StrategySpec
     from g6core.status import read_status

@@ -11,13 +11,14 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from g6core.components import Alert, AlertRule, RunReport
+from g6core.components import Alert, AlertRule
 from g6core.cursor import Cursor
 from g6core.days import RULES, Entry, rule_states
 from g6core.errors import DataError
 from g6core.faults import FAULTS, told
 from g6core.journal import AlertRow, Journal, alert_row
 from g6core.measuring import ALERTS, RULE_FAILURES
+from g6core.reports import RunReport
 from g6core.snapshot import Snapshot
 
 log = logging.getLogger("g6.alerts")

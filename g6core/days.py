@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from g6core.errors import DataError
+from g6core.errors import ConfigError, DataError
 from g6core.exchange import trading_date
 from g6core.snapshot import EXPIRIES, OPTIONS, Snapshot, completed, decode_frame
 
@@ -237,3 +237,21 @@ def _remove(path: Path, readers: Sequence[str], forget: Sequence[str]) -> bool:
 def _parts(path: Path) -> list[Path]:
     """All files of a day: its own, its log, and what a provider keeps beside it, such as a tape."""
     return list(path.parent.glob(f"{path.stem}.*"))
+
+
+def refuse_to_mix(data_dir: Path, simulated: set[bool]) -> None:
+    """Simulated and real snapshots in one directory could never be told apart in a CSV file.
+
+    simulated: what the providers are. Raises ConfigError (`mixed-sources`).
+    """
+    kinds = ((path, is_simulated(path)) for path in reversed(days(data_dir)))
+    # A day may hold nothing but alerts about the recorder.
+    path, stored = next(((path, kind) for path, kind in kinds if kind is not None), (None, None))
+    if stored is not None and simulated and simulated != {stored}:
+        raise ConfigError(
+            f"{data_dir} holds {'simulated' if stored else 'real'} records, "
+            f"and these would be {'simulated' if True in simulated else 'real'}",
+            code="mixed-sources",
+            where=str(path),
+            hint="name another directory with --data-dir",
+        )

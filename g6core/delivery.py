@@ -18,12 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from g6core.components import Alert, Clock, Context, Sink, SinkReport
+from g6core.components import Alert, Clock, Context, Sink
 from g6core.days import Entry
 from g6core.errors import DataError, Rejected, Unavailable
 from g6core.faults import FAULTS, told
 from g6core.logs import about
 from g6core.measuring import SINK_ALERTS, WRITE_SECONDS
+from g6core.reports import SinkReport
 
 log = logging.getLogger("g6.delivery")
 BATCH = 64
@@ -223,6 +224,7 @@ class SinkRunner:
 
     def _write_next(self, at: _Written) -> bool:
         """Write one batch of snapshots and one of alerts; True when there was something."""
+        self._context.give_way()
         try:
             snapshots = self._cursor.snapshots(at.path, at.snapshots, BATCH)
             if snapshots:

@@ -10,10 +10,8 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +21,7 @@ from g6core.analysis import analyse
 from g6core.assembly import Assembly
 from g6core.clock import CycleClock
 from g6core.collector import Collector, Raw
-from g6core.components import Alert, Clock, Component, Context, CycleReport, IndexReport, RunReport
+from g6core.components import Alert, Clock, Context
 from g6core.cursor import Cursor, Follower
 from g6core.days import RULES, Entry
 from g6core.delivery import SinkRunner
@@ -34,7 +32,10 @@ from g6core.history import History
 from g6core.journal import Journal
 from g6core.lock import DirectoryLock
 from g6core.measuring import CLOCK_BACK, Stages
+from g6core.parts import Parts
+from g6core.precedence import Precedence
 from g6core.recorder import Recorder
+from g6core.reports import CycleReport, IndexReport, RunReport
 from g6core.snapshot import Snapshot
 from g6core.source import Source
 
@@ -56,6 +57,7 @@ class Engine:
         self.runners: dict[str, SinkRunner] = {}
         self._cycle_clock = CycleClock(clock.now())
         self._lock = DirectoryLock(self.data_dir)
+        self._precedence = Precedence()
         self._context = Context(
             self.data_dir,
             self._cycle_clock,
@@ -64,13 +66,14 @@ class Engine:
             self.settings.interval,
             clock,
             http,
+            give_way=self._precedence.give_way,
         )
+        self._parts = Parts(self._context)
         readers = [*assembly.keepers, *([RULES] if assembly.rules else [])]
         self._journal = Journal(self.data_dir, readers, self.settings.journal.max_size)
         self._recorder = Recorder(self._journal)
         self._rules = Rules(assembly.rules, self._journal)
         self.sources: list[Source] = []
-        self._opened: list[Component] = []
         self._last: datetime | None = None
         self.run: RunReport | None = None
         """How the recorder did when it was last looked at; None in a replay."""
@@ -86,7 +89,7 @@ class Engine:
         self._lock.acquire()
         try:
             self._open_components()
-            self._refuse_to_mix()
+            days.refuse_to_mix(self.data_dir, {p.simulated for p in self.assembly.providers.values()})
             self._prune(self.clock.now())
             self._start_sinks()
         except BaseException:
@@ -98,30 +101,11 @@ class Engine:
 
         deadline: seconds that the providers get; None waits for as long as they take.
         """
-        began = time.perf_counter()
-        self._warn_of_backward_clock(now)
-        self._cycle_clock.set(now)
-        stages = Stages()
-        raws, late = self._collect(now, deadline)
-        stages.done("collect")
-        reports: dict[str, IndexReport] = {}
-        snapshots = [analyse(snapshot, self.assembly.steps)[0] for snapshot in late]
-        for index, raw in raws.items():
-            reports[index] = self._analyse(raw, snapshots)
-        stages.done("analyse")
-        refused = self._recorder.keep(snapshots)
-        recorded = self._recorder.commit()
-        stages.done("record")
-        alerts = self._look(recorded)
-        stages.done("look")
-        self._mark_unrecorded(reports, now, refused, recorded)
-        for index, of_index in reports.items():
-            self.missed[index] = 0 if of_index.status == "recorded" else self.missed.get(index, 0) + 1
-        self.latest = max(self.latest or now, now)
-        report = CycleReport(now, time.perf_counter() - began, reports, alerts)
-        self._announce(report)
-        stages.done("announce")
-        return report
+        self._precedence.take()
+        try:
+            return self._cycle(now, deadline)
+        finally:
+            self._precedence.leave()
 
     def watch(self, now: datetime, cycle: CycleReport | None, opens: datetime | None = None) -> None:
         """Let the alert rules look at the recorder itself: after a live cycle, and at each tick of a closed market.
@@ -161,9 +145,7 @@ class Engine:
         deadline = time.monotonic() + 5
         for runner in self.runners.values():
             runner.stop(deadline)
-        for component in reversed(self._opened):
-            _close(component)
-        self._opened.clear()
+        self._parts.close()
         for source in self.sources:
             source.close(max(0.5, deadline - time.monotonic()))
         self.sources.clear()
@@ -172,14 +154,7 @@ class Engine:
 
     def replan(self, assembly: Assembly) -> None:
         """Go on with other indices, strategies and rules from the next cycle on; the old ones are closed."""
-        parts = _parts(assembly)
-        for part, name in parts:
-            if part not in self._opened:
-                self._open(part, name)
-        kept = [part for part, _ in parts]
-        for part in [part for part in self._opened if part not in kept]:
-            self._opened.remove(part)
-            _close(part)
+        self._parts.use(assembly)
         self.assembly, self.settings = assembly, assembly.settings
         for source in self.sources:
             source.replan(assembly.plans[source.name])
@@ -256,32 +231,11 @@ class Engine:
         plans = [plan for source in self.sources for plan in source.collector.plans]
         return {exchange for plan in plans if (exchange := self.calendar.exchange_of(plan.index))}
 
-    def _refuse_to_mix(self) -> None:
-        """Simulated and real snapshots in one directory could never be told apart in a CSV file."""
-        kinds = ((path, days.is_simulated(path)) for path in reversed(days.days(self.data_dir)))
-        # A day may hold nothing but alerts about the recorder.
-        newest = list(islice((pair for pair in kinds if pair[1] is not None), 1))
-        simulated = {p.simulated for p in self.assembly.providers.values()}
-        stored = {kind for _, kind in newest}
-        if stored and simulated and stored != simulated:
-            raise ConfigError(
-                f"{self.data_dir} holds {'simulated' if True in stored else 'real'} records, "
-                f"and these would be {'simulated' if True in simulated else 'real'}",
-                code="mixed-sources",
-                where=str(newest[0][0]),
-                hint="name another directory with --data-dir",
-            )
-
     def _open_components(self) -> None:
         for name, provider in self.assembly.providers.items():
             provider.open(self._context)
             self.sources.append(Source(Collector(name, provider, self.assembly.plans[name], self.calendar)))
-        for part, called in _parts(self.assembly):
-            self._open(part, called)
-
-    def _open(self, part: Component, name: str | None) -> None:
-        part.open(replace(self._context, name=name))
-        self._opened.append(part)
+        self._parts.use(self.assembly)
 
     def _prune(self, now: datetime) -> None:
         """At the start, and whenever a date begins: no reader has anything left to do in a day that goes."""
@@ -304,6 +258,34 @@ class Engine:
             self.runners[name] = runner
             runner.open()
             runner.start(recorded if sink.keeps else recorded[-1:])
+
+    def _cycle(self, now: datetime, deadline: float | None) -> CycleReport:
+        began = time.perf_counter()
+        self._warn_of_backward_clock(now)
+        self._cycle_clock.set(now)
+        stages = Stages()
+        raws, late = self._collect(now, deadline)
+        # Collecting may have waited for a network, and longer than anybody gives way.
+        self._precedence.take()
+        stages.done("collect")
+        reports: dict[str, IndexReport] = {}
+        snapshots = [analyse(snapshot, self.assembly.steps)[0] for snapshot in late]
+        for index, raw in raws.items():
+            reports[index] = self._analyse(raw, snapshots)
+        stages.done("analyse")
+        refused = self._recorder.keep(snapshots)
+        recorded = self._recorder.commit()
+        stages.done("record")
+        alerts = self._look(recorded)
+        stages.done("look")
+        self._mark_unrecorded(reports, now, refused, recorded)
+        for index, of_index in reports.items():
+            self.missed[index] = 0 if of_index.status == "recorded" else self.missed.get(index, 0) + 1
+        self.latest = max(self.latest or now, now)
+        report = CycleReport(now, time.perf_counter() - began, reports, alerts)
+        self._announce(report)
+        stages.done("announce")
+        return report
 
     def _collect(self, now: datetime, deadline: float | None) -> tuple[dict[str, Raw], list[Snapshot]]:
         raws: dict[str, Raw] = {}
@@ -377,17 +359,3 @@ class Engine:
             CLOCK_BACK.inc()
             log.error("the clock went back by %s; recording goes on with the new time", behind)
         self._last = now
-
-
-def _parts(assembly: Assembly) -> list[tuple[Component, str | None]]:
-    """What runs inline: strategies, analytics, and rules with their names."""
-    strategies = [plan.strategy for plans in assembly.plans.values() for plan in plans]
-    unnamed: list[Component] = [*strategies, *(step.analytic for step in assembly.steps)]
-    return [*((part, None) for part in unnamed), *((rule, name) for name, rule in assembly.rules.items())]
-
-
-def _close(component: Component) -> None:
-    try:
-        component.close()
-    except FAULTS as e:
-        log.warning("%s failed while closing: %s", type(component).__name__, told(e))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from g6core import __version__
-from g6core.components import CycleReport, RunReport
+from g6core.reports import CycleReport, RunReport
 
 if TYPE_CHECKING:
     from g6core.engine import Engine

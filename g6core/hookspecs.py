@@ -16,7 +16,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from g6core.components import CycleReport
+    from g6core.reports import CycleReport
     from g6core.specs import AlertSpec, AnalyticSpec, ProviderSpec, SinkSpec, StrategySpec
 
 PROJECT = "g6"

@@ -20,7 +20,7 @@ from g6core.analysis import analyse
 from g6core.assembly import Assembly
 from g6core.clock import CycleClock, SystemClock
 from g6core.collector import Collector
-from g6core.components import Component, Context, Provider, ReadReport
+from g6core.components import Component, Context, Provider
 from g6core.days import day_path, micros, reading
 from g6core.delivery import SinkState
 from g6core.errors import ConfigError, G6Error
@@ -30,6 +30,7 @@ from g6core.feeding import feed
 from g6core.history import History
 from g6core.journal import Encoded, Journal
 from g6core.lock import DirectoryLock
+from g6core.reports import ReadReport
 from g6core.snapshot import Snapshot
 
 BATCH = 64

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from g6core.components import CycleReport
 from g6core.delivery import wait_for
 from g6core.engine import Engine
 from g6core.errors import G6Error, MarketClosed
 from g6core.exchange import IST
 from g6core.measuring import TICKS_SKIPPED
+from g6core.reports import CycleReport
 
 log = logging.getLogger("g6.loop")
 FIRST_DEADLINE = 60.0

@@ -15,8 +15,8 @@ from functools import cache
 
 from prometheus_client import Counter, Histogram
 
-from g6core.components import CycleReport, IndexReport
 from g6core.metrics import metric
+from g6core.reports import CycleReport, IndexReport
 
 CYCLES = metric(
     "counter",

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from g6core.components import CycleReport
 from g6core.exchange import IST
 from g6core.redact import redacted
+from g6core.reports import CycleReport
 
 if TYPE_CHECKING:
     from g6core.engine import Engine

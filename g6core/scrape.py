@@ -20,8 +20,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from g6core import __version__, families, measuring
-from g6core.components import CycleReport
 from g6core.metrics import REGISTRY, Family
+from g6core.reports import CycleReport
 
 if TYPE_CHECKING:
     from g6core.engine import Engine

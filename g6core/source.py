@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from g6core.collector import Collector, Plan, Raw
-from g6core.components import Context, Provider, ProviderReport
+from g6core.components import Context, Provider
 from g6core.errors import AuthExpired, G6Error
 from g6core.faults import FAULTS, told
 from g6core.login import Session
 from g6core.logs import about
+from g6core.reports import ProviderReport
 from g6core.snapshot import Snapshot
 
 log = logging.getLogger("g6.provider")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from g6core import __version__
-from g6core.components import CycleReport
 from g6core.engine import Engine
 from g6core.errors import DataError, NotRunning
 from g6core.lock import DirectoryLock
+from g6core.reports import CycleReport
 
 log = logging.getLogger("g6.status")
 NAME = "status.json"

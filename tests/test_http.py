@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from pydantic import SecretStr
 
-from g6core.components import CycleReport, IndexReport
 from g6core.errors import ConfigError, Unavailable
 from g6core.health import Health
 from g6core.http import Http, is_loopback
 from g6core.httpd import MOST, Httpd
 from g6core.metrics import REGISTRY
+from g6core.reports import CycleReport, IndexReport
 from g6core.scrape import text
 from g6core.settings import HttpSettings, Settings
 from g6core.testing import START

@@ -13,9 +13,9 @@ import pytest
 from g6core import days, loop
 from g6core.assembly import Assembly
 from g6core.collector import Plan
-from g6core.components import CycleReport
 from g6core.engine import Engine
 from g6core.errors import MarketClosed
+from g6core.reports import CycleReport
 from g6core.settings import Settings
 from g6core.specs import NoSettings
 from g6core.strategies import All

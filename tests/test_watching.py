@@ -12,10 +12,11 @@ import pytest
 from g6core import days
 from g6core.assembly import Assembly
 from g6core.collector import Plan
-from g6core.components import Alert, AlertRule, RunReport, Sink
+from g6core.components import Alert, AlertRule, Sink
 from g6core.cursor import Cursor
 from g6core.engine import Engine
 from g6core.errors import AuthExpired, ConfigError, Unavailable
+from g6core.reports import RunReport
 from g6core.settings import Settings
 from g6core.snapshot import Snapshot
 from g6core.strategies import AtmWindow, AtmWindowSettings

@@ -19,13 +19,14 @@ from g6core.assembly import assemble
 from g6core.cli.dotenv import dotenv_findings
 from g6core.cli.options import config_options, json_option, load
 from g6core.clock import SystemClock
-from g6core.components import Component, Context, Finding
+from g6core.components import Component, Context
 from g6core.config import Configuration
 from g6core.errors import G6Error, Problems
 from g6core.exchange import Calendar, trading_date
 from g6core.history import History
 from g6core.lock import DirectoryLock
 from g6core.registry import Registry
+from g6core.reports import Finding
 from g6core.validation import is_secret
 
 SPACE_WANTED = 5e9

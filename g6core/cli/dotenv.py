@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from g6core.components import Finding
+from g6core.reports import Finding
 
 _PATIENCE = 10.0
 _NOT_IGNORED = 1

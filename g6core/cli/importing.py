@@ -17,11 +17,11 @@ from g6core.cli.options import config_options, json_option, settings_layers
 from g6core.cli.replay import EVERYTHING
 from g6core.cli.screen import grouped
 from g6core.cli.session import stop_on_signals
-from g6core.components import ReadReport, Remark
 from g6core.errors import ConfigError, G6Error
 from g6core.importing import DayDone, Outcome, View, take_over
 from g6core.logs import log_to_stderr
 from g6core.redact import redacted
+from g6core.reports import ReadReport, Remark
 
 if TYPE_CHECKING:
     from g6core.config import Configuration

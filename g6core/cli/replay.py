@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from g6core.cli.options import config_options, data_dir_of, settings_layers
-from g6core.components import Alert, CycleReport
+from g6core.components import Alert
 from g6core.errors import ConfigError
 from g6core.exchange import IST
+from g6core.reports import CycleReport
 
 if TYPE_CHECKING:
     from g6core.engine import Engine

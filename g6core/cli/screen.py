@@ -17,9 +17,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from g6core.components import CycleReport, IndexReport
 from g6core.exchange import IST
 from g6core.logs import PLAIN
+from g6core.reports import CycleReport, IndexReport
 
 if TYPE_CHECKING:
     from g6core.engine import Engine

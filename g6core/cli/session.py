@@ -20,7 +20,7 @@ from g6core.assembly import assemble, reassemble
 from g6core.cli import screen
 from g6core.cli.options import load
 from g6core.clock import SystemClock
-from g6core.components import CycleReport, Sink
+from g6core.components import Sink
 from g6core.engine import Engine
 from g6core.errors import Unavailable
 from g6core.faults import FAULTS, told
@@ -31,6 +31,7 @@ from g6core.logs import PLAIN, log_as, log_to_stderr
 from g6core.measuring import RELOADED
 from g6core.notify import Notifier
 from g6core.reload import Reloader
+from g6core.reports import CycleReport
 from g6core.status import StatusFile
 
 log = logging.getLogger("g6.session")

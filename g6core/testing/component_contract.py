@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
-from g6core.components import Component, Context, Finding
+from g6core.components import Component, Context
 from g6core.exchange import Calendar
 from g6core.history import History
+from g6core.reports import Finding
 from g6core.testing.clock import ManualClock
 
 LEVELS = {"ok", "warning", "error"}

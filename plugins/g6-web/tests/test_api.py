@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -311,3 +314,16 @@ def test_a_naive_machine_does_not_matter(fixed: Site) -> None:
     found = fixed.api("snapshot/NIFTY").json
     times = [found["ts"], *(o["received_ts"] for o in found["options"]), *(e["expires_at"] for e in found["expiries"])]
     assert all(datetime.fromisoformat(ts).utcoffset() == UTC.utcoffset(None) for ts in times if ts)
+
+
+def test_requests_and_the_work_for_them_give_way_to_recording(
+    context: Context, record: Callable[..., None], tmp_path: Path
+) -> None:
+    record(DAY)
+    threads: list[str] = []
+    lent = replace(context, give_way=lambda: threads.append(threading.current_thread().name))
+    with opening() as start:
+        site = start(lent)
+        assert site.api("snapshot/NIFTY").status == 200 and threads[0] == "g6-web"
+        assert site.api("history/NIFTY/spot").status == 200
+    assert {name.rstrip("01") for name in threads} == {"g6-web", "g6-web-quick-", "g6-web-slow-"}

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,7 +24,7 @@ from g6_web.server import LONGEST_HEAD, too_long
 from g6_web.settings import Settings
 from g6_web.streams import Streams
 from g6_web.threads import Threads
-from g6core import G6Error, Http, Page, Records, Snapshot, Unavailable, metric, problem
+from g6core import Context, G6Error, Http, Page, Records, Snapshot, Unavailable, metric, problem
 
 LARGEST_BODY = 64 * 1024
 LONGEST_TARGET = 8 * 1024
@@ -48,12 +47,13 @@ REQUESTS = metric("counter", "g6_web_requests_total", "Requests on the HTTP port
 class Api:
     """ASGI. `begin` and `end` are called in the event loop, `tell` by the sink's thread, `close` afterwards."""
 
-    def __init__(self, http: Http, board: Board, records: Records, data_dir: Path, settings: Settings) -> None:
+    def __init__(self, http: Http, context: Context, board: Board, records: Records, settings: Settings) -> None:
         self._http = http
+        self._give_way = context.give_way
         self._board = board
         self._settings = settings
-        self._sources = Sources(board, records, data_dir)
-        self._quick, self._slow = Threads("g6-web-quick", 1), Threads("g6-web-slow", 2)
+        self._sources = Sources(board, records, context.data_dir)
+        self._quick, self._slow = Threads("g6-web-quick", 1, self._give_way), Threads("g6-web-slow", 2, self._give_way)
         self._waiting = 0
         self._streams: Streams | None = None
         self._described = page(openapi.document())
@@ -77,6 +77,8 @@ class Api:
         self._slow.shutdown(wait=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The whole loop stands still with it, on purpose: every request would make the cycle longer.
+        self._give_way()
         refused = self._refusal(scope)
         if refused is not None:
             close = refused.status in (400, 413, 414, 431)

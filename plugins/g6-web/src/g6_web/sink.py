@@ -43,7 +43,7 @@ class WebSink(Sink):
             board.put(records.newest())
         except DataError as e:
             log.warning("%s; the API begins with what is recorded from now on", e.message)
-        api = Api(context.http, board, records, context.data_dir, self._settings)
+        api = Api(context.http, context, board, records, self._settings)
         patience, stuck = self._settings.patience, self._settings.stuck
         server = Server(context.http, api, patience.total_seconds(), stuck.total_seconds())
         server.start(api.begin)

@@ -18,9 +18,10 @@ class Threads(Executor):
     """As the standard library's pool, whose threads Python waits for at its end: whoever asks for a long history must
     not hold up a recorder that is told to stop."""
 
-    def __init__(self, name: str, many: int) -> None:
+    def __init__(self, name: str, many: int, before: Callable[[], None]) -> None:
+        """before: called by a thread before each piece of work."""
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._many = many
+        self._many, self._before = many, before
         self._ended = False
         for n in range(many):
             threading.Thread(target=self._run, name=f"{name}-{n}", daemon=True).start()
@@ -46,6 +47,7 @@ class Threads(Executor):
             future, work = job
             if not future.set_running_or_notify_cancel():
                 continue
+            self._before()
             try:
                 future.set_result(work())
             except BaseException as e:  # noqa: BLE001  # whoever asked gets it
