@@ -7,7 +7,6 @@ journal in threads of their own (`delivery`).
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -22,6 +21,7 @@ from g6core.assembly import Assembly
 from g6core.clock import CycleClock
 from g6core.collector import Collector, Raw
 from g6core.components import Alert, Clock, Context
+from g6core.condition import Condition
 from g6core.cursor import Cursor, Follower
 from g6core.days import RULES, Entry
 from g6core.delivery import SinkRunner
@@ -69,6 +69,7 @@ class Engine:
             give_way=self._precedence.give_way,
         )
         self._parts = Parts(self._context)
+        self._condition = Condition(self._context)
         readers = [*assembly.keepers, *([RULES] if assembly.rules else [])]
         self._journal = Journal(self.data_dir, readers, self.settings.journal.max_size)
         self._recorder = Recorder(self._journal)
@@ -78,9 +79,6 @@ class Engine:
         self.run: RunReport | None = None
         """How the recorder did when it was last looked at; None in a replay."""
         self._pruned: date | None = None
-        self.missed: dict[str, int] = {}
-        """Cycles in a row that recorded nothing, by index."""
-        self._received: dict[str, datetime | None] = {}
         self.latest: datetime | None = None
         """The newest instant that was recorded or tried, over all runs."""
 
@@ -112,11 +110,10 @@ class Engine:
 
         opens: when the market opens, None while it is open.
         """
-        for index, report in (cycle.indices if cycle else {}).items():
-            self._received[index] = report.received or self._received.get(index)
         if trading_date(now) != self._pruned:
             self._prune(now)
-        self.run = self._run_report(now, cycle, opens)
+        problem = self.problem.message if self.problem else None
+        self.run = self._condition.report(now, cycle, opens, self.sources, self.runners, problem)
         if not self.assembly.rules:
             return
         path = self._day_for_alerts(now)
@@ -198,27 +195,14 @@ class Engine:
         return self._recorder.unsaved
 
     @property
+    def missed(self) -> Mapping[str, int]:
+        """Cycles in a row that recorded nothing, by index."""
+        return self._condition.missed
+
+    @property
     def rule_counts(self) -> tuple[int, int]:
         """How many alert rules there are, and how many of them are muted."""
         return self._rules.counts
-
-    def _run_report(self, now: datetime, cycle: CycleReport | None, opens: datetime | None) -> RunReport:
-        providers = {s.name: s.report(now, self._received, self._context, ask=opens is not None) for s in self.sources}
-        try:
-            free = shutil.disk_usage(self.data_dir).free
-        except OSError:
-            free = None
-        return RunReport(
-            ts=now,
-            cycle=cycle,
-            opens=opens,
-            interval=self.settings.interval,
-            missed={index: n for index, n in self.missed.items() if n},
-            providers=providers,
-            sinks={name: runner.report() for name, runner in self.runners.items()},
-            problem=self.problem.message if self.problem else None,
-            free=free,
-        )
 
     def _day_for_alerts(self, now: datetime) -> Path:
         """The trading day; where there is none, on a Sunday say, the newest that was recorded."""
@@ -279,8 +263,7 @@ class Engine:
         alerts = self._look(recorded)
         stages.done("look")
         self._mark_unrecorded(reports, now, refused, recorded)
-        for index, of_index in reports.items():
-            self.missed[index] = 0 if of_index.status == "recorded" else self.missed.get(index, 0) + 1
+        self._condition.took(reports)
         self.latest = max(self.latest or now, now)
         report = CycleReport(now, time.perf_counter() - began, reports, alerts)
         self._announce(report)
