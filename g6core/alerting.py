@@ -141,18 +141,24 @@ class Rules:
     def _guarded(
         self, name: str, index: str, ask: Callable[..., Iterable[Alert]], *about: object
     ) -> list[tuple[AlertRow, Alert]]:
-        key = (name, index)
-        if self._failures.get(key, 0) >= MUTED_AFTER:
+        # Hundreds of rules are asked in a cycle, and nearly all of them say nothing and fail at nothing.
+        if self._failures and self._failures.get((name, index), 0) >= MUTED_AFTER:
             return []
         try:
-            found = [(alert_row(a), a) for a in ask(*about)]
+            alerts = list(ask(*about))
+            found = [(alert_row(alert), alert) for alert in alerts] if alerts else []
         except FAULTS as e:
-            self._failures[key] = self._failures.get(key, 0) + 1
-            RULE_FAILURES.labels(name).inc()
-            muted = "; muted from now on" if self._failures[key] == MUTED_AFTER else ""
-            log.warning("alert rule %s on %s: %s%s", name, index or "the recorder", told(e), muted)
+            self._failed((name, index), e)
             return []
-        self._failures.pop(key, None)
+        if self._failures:
+            self._failures.pop((name, index), None)
         for _, alert in found:
             ALERTS.labels(alert.rule, alert.severity, alert.state).inc()
         return found
+
+    def _failed(self, key: tuple[str, str], e: Exception) -> None:
+        name, index = key
+        self._failures[key] = self._failures.get(key, 0) + 1
+        RULE_FAILURES.labels(name).inc()
+        muted = "; muted from now on" if self._failures[key] == MUTED_AFTER else ""
+        log.warning("alert rule %s on %s: %s%s", name, index or "the recorder", told(e), muted)

@@ -139,6 +139,54 @@ def test_down_for_an_hour_then_drained_in_order_with_one_digest(make: Make, hook
     assert all(len(message) == 1 for message in keys(hook)[2:])
 
 
+def test_down_for_more_than_an_hour_while_alerts_go_on_then_drained_in_order(
+    make: Make, hook: Hook, clock: ManualClock
+) -> None:
+    """75 minutes, an alert a minute, given in batches until one is taken, as a runner does; then ten minutes more."""
+    channel, waiting = make(timeout="2s"), []
+    raised = [alert(n, START + timedelta(minutes=n)) for n in range(85)]
+    for n, one in enumerate(raised):
+        clock.set(one.ts)
+        hook.down = n < 75
+        waiting.append(one)
+        for _ in range(0, len(waiting), 64):
+            try:
+                channel.write_alerts(waiting[:64])
+            except Unavailable:
+                assert hook.down and hook.requests == []
+                break
+            del waiting[:64]
+        clock.advance(timedelta(seconds=2))  # what is late has settled
+        with contextlib.suppress(Unavailable):
+            channel.flush()
+    assert [key for message in keys(hook) for key in message] == [str(n) for n in range(85)]
+    digests = [body for body in hook.bodies if body["digest"]]
+    # What was on its way when the line broke, one digest, and what is not old yet, as it came.
+    assert len(digests) == 1 and hook.bodies.index(digests[0]) == 1
+    assert len(hook.bodies) - 2 == 85 - 1 - len(digests[0]["alerts"]) >= 10
+    assert all(len(message) == 1 for message in keys(hook)[2:])
+
+
+def test_when_the_clock_goes_back_what_waits_is_sent_once_and_soon(make: Make, hook: Hook, clock: ManualClock) -> None:
+    hook.down = True
+    channel = make(timeout="2s", rate="5/min")
+    for n in range(3):
+        with pytest.raises(Unavailable):
+            channel.write_alerts([alert(n, clock.now())])
+        clock.advance(timedelta(seconds=60))
+    clock.advance(-timedelta(seconds=90))
+    with pytest.raises(Unavailable):
+        channel.write_alerts([alert(3, clock.now() + timedelta(seconds=1))])
+    hook.down = False
+    for n in range(4, 7):
+        clock.advance(timedelta(seconds=20))
+        channel.write_alerts([alert(n, clock.now())])
+    clock.advance(timedelta(minutes=1))
+    channel.flush()
+    sent = [key for message in keys(hook) for key in message]
+    assert sorted(sent) == [str(n) for n in range(7)]
+
+
 def test_beyond_the_rate_there_is_a_digest_and_no_flood(make: Make, hook: Hook, clock: ManualClock) -> None:
     channel = make(rate="3/min")
     for n in range(20):

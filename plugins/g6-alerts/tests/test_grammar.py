@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
-import numpy as np
 import pytest
+from g6_alerts.compiler import Compiler
+from g6_alerts.formula import NAMES, Writer
 from g6_alerts.grammar import ExpressionError, parse, parse_number_or_condition
 from g6_alerts.lookup import looked_up
-from g6_alerts.rows import row_closure
-from g6_alerts.scalar import Compiler
-from g6_alerts.tree import Node, is_condition
-from g6_alerts.view import View
+from g6_alerts.parts import Shared
+from g6_alerts.rows import spread
+from g6_alerts.tree import Node, is_condition, per_row
+from g6_alerts.truth import affirmed, denied
+from g6_alerts.view import NEAREST, View
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +28,14 @@ FIND = Known(["expiries.pcr_oi", "options.iv"]).column
 
 def value(text: str, **facts: float) -> Any:
     """An expression over facts; a name without a value there is not known."""
-    now = snapshot()
-    tree = looked_up(parse_number_or_condition(text), FIND)
-    return Compiler("").scalar(tree)(View("NIFTY", now.ts, {**FACTS, **facts}, None))
+    view = View("NIFTY", snapshot().ts, {**FACTS, **facts}, None)
+    tree, compiler = looked_up(parse_number_or_condition(text), FIND), Compiler(NEAREST, Shared())
+    if not is_condition(tree):
+        number = view[compiler.one(tree)]
+        return None if math.isnan(number) else number
+    true, false = view[compiler.one(affirmed(tree))], view[compiler.one(denied(tree))]
+    assert not (true and false)
+    return True if true else False if false else None
 
 
 @pytest.mark.parametrize(
@@ -93,6 +101,36 @@ def test_any_text_is_refused_or_is_a_condition(text: str) -> None:
     assert all(type(part).__module__ == "g6_alerts.tree" for part in tree.walk())
 
 
+WRITTEN = re.compile(r"(view\[a\d+\]|[ax]\d+|abs|NAN|if|else|and|or|:=|[<>=!]=|[-+*/<>() ])*")
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(WORDS, max_size=25).map(" ".join) | st.deferred(lambda: CONDITIONS))
+def test_what_is_compiled_has_nothing_of_the_text(text: str) -> None:
+    try:
+        tree = looked_up(parse(text), FIND)
+    except (ExpressionError, ConfigError):
+        return
+    compiler = Compiler(NEAREST, Shared())
+    for way in (affirmed, denied):
+        if not per_row(tree):
+            writer = Writer(compiler.one)
+            assert WRITTEN.fullmatch(writer.condition(way(tree)))
+            assert all(type(one) is float or hasattr(one, "look") for one in writer.arguments)
+
+
+def test_a_compiled_expression_reaches_nothing_of_python() -> None:
+    compiled = Compiler(NEAREST, Shared()).condition(looked_up(parse("abs(spot) > 1 / open"), FIND))
+    assert compiled.__globals__ is NAMES and NAMES.keys() == {"__builtins__", "abs", "NAN"}
+    assert NAMES["__builtins__"] == {} and compiled.__closure__ is None
+
+
+@pytest.mark.parametrize("text", ["max({}) > 0", "{} > 0"])
+def test_the_longest_expression_is_compiled(text: str) -> None:
+    many = ",".join(["spot"] * 98) if "max" in text else " > ".join(["spot"] * 60)
+    assert value(text.format(many)) is ("max" in text)
+
+
 NUMBERS = st.recursive(
     st.sampled_from(["spot", "vix", "low", "strike", "bid", "iv", "atm_strike"]) | st.integers(0, 30).map(str),
     lambda inner: st.one_of(
@@ -128,13 +166,21 @@ def test_rows_and_scalars_and_python_agree(text: str) -> None:
     now = now.add(options=[now.options["bid"].alias("iv")])
     view = View("NIFTY", now.ts, now.facts, now)
     node: Node = looked_up(parse(text), FIND)
-    answers = np.broadcast_to(row_closure(Compiler(""), node)(view.rows("")), now.options.height)
-    assert set(np.unique(answers)) <= {0.0, 0.5, 1.0}
-    for row, answer in zip(now.options.to_dicts(), answers, strict=True):
-        names = {**now.facts, "strike": row["strike"], "bid": row["bid"], "iv": row["bid"]}
+    true, false = by_row(node, view)
+    for row, one in enumerate(now.options.to_dicts()):
+        names = {**now.facts, "strike": one["strike"], "bid": one["bid"], "iv": one["bid"]}
         names["atm_strike"] = now.expiries["atm_strike"][0]
         if None not in names.values() and "/" not in text:
-            assert answer == by_python(text, names)
+            assert (true[row], false[row]) == (by_python(text, names), not by_python(text, names))
+
+
+def by_row(node: Node, view: View) -> tuple[Any, Any]:
+    """For each option whether a condition is true, and whether it is known to be false."""
+    compiler = Compiler(NEAREST, Shared())
+    part = compiler.each if per_row(node) else compiler.one
+    true, false = (spread(view[part(way(node))], view, NEAREST) for way in (affirmed, denied))
+    assert not (true & false).any()
+    return true, false
 
 
 def test_a_name_is_looked_up_in_facts_then_expiries_then_options() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from g6_alerts import g6_alerts
 from g6_alerts.grammar import DEEPEST, FUNCTIONS, LONGEST
-from g6_alerts.rule import GIVEN, MOST_ROWS
+from g6_alerts.look import GIVEN
+from g6_alerts.rule import MOST_ROWS
 from g6_alerts.settings import Market, RuleSettings
 
 from g6core import AlertSpec

@@ -44,6 +44,42 @@ def test_windows(expr: str, spots: list, expected: list[int], rule: Make, at: At
     assert first_true(rule(expr), [at(i, spot=spot) for i, spot in enumerate(spots)], told) == expected
 
 
+def test_a_number_that_stood_still_has_no_deviation(rule: Make, at: At, told: Told) -> None:
+    """Summed up, a tenth is seldom a tenth again."""
+    days = [at(i, spot=0.1) for i in range(40)] + [at(40, spot=0.1000001)]
+    assert told(rule('zscore(spot, "30m") > 0 or zscore(spot, "30m") < 0'), days) == []
+
+
+OF_EACH = [
+    ("prev({}) > 2", [1, 2, 3, 4], [3]),
+    ('change({}, "2m") == 5', [1, 2, 3, 7, 8], [3]),
+    ('change({}, "2m") > 0', [1, None, None, None, 9], []),
+    ('avg({}, "2m") == 2.5', [9, 1, 2, 3], [3]),
+    ('avg({}, "3m") == 2', [9, 1, None, 3], [3]),
+    ('avg({}, "3m") >= 0', [9, 1, None, None], []),
+    ('zscore({}, "4m") > 3', [1, 2, 1, 2, 1, 9], [5]),
+    ('zscore({}, "6m") > 3', [1, 1, 2, None, None, 1, 2, 9], [7]),
+    ('zscore({}, "4m") > 3', [1, 1, None, None, None, 2, 9], []),
+    ('zscore({}, "4m") > 0', [0.1, 0.1, 0.1, 0.1, 0.1, 9], []),
+]
+
+
+@pytest.mark.parametrize(("expr", "values", "expected"), OF_EACH)
+def test_windows_of_an_option_are_those_of_a_fact(
+    expr: str, values: list, expected: list[int], rule: Make, at: At, told: Told
+) -> None:
+    facts = [at(i, spot=value) for i, value in enumerate(values)]
+    assert first_true(rule(expr.format("spot")), facts, told) == expected
+    symbol = facts[0].options["symbol"][1]
+    own = [pl.when(pl.col("symbol") == symbol).then(pl.lit(value, pl.Float64)).alias("iv") for value in values]
+    options = [one.replace(options=one.options.with_columns(iv)) for one, iv in zip(facts, own, strict=True)]
+    # The row moves, and another option comes and goes meanwhile.
+    options[1::2] = [one.replace(options=one.options[[1, 2, *range(3, one.options.height)]]) for one in options[1::2]]
+    raised = told(rule(expr.format("options.iv")), options)
+    assert {a.key for a in raised} <= {symbol}
+    assert first_true(rule(expr.format("options.iv")), options, told) == expected
+
+
 def test_a_window_ends_with_the_day_and_at_a_gap(rule: Make, at: At, told: Told) -> None:
     night = 24 * 60
     for expr in ("prev(spot) > 0", 'change(spot, "1m") > 0', 'avg(spot, "1m") > 0'):

@@ -130,7 +130,7 @@ class _Reader:
         return found
 
     def _constant(self, node: ast.Constant, depth: int) -> Node:
-        if type(node.value) not in (int, float):
+        if not isinstance(node.value, int | float) or isinstance(node.value, bool):
             raise ExpressionError(f"{_shown(node)} is no number")
         try:
             value = float(node.value)

@@ -8,7 +8,7 @@ TIME, "quiet": null}]}`.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,9 @@ class Mark:
     quiet: datetime | None = None
 
 
+NONE: Mapping[str, Mark] = {}
+
+
 class Machine:
     """hold: `for`. keep: `keep_firing_for`. repeat: how often a firing alert is raised again, None for never.
 
@@ -41,55 +44,52 @@ class Machine:
     def __init__(self, signature: str, hold: timedelta, keep: timedelta, repeat: timedelta | None) -> None:
         self._signature = signature
         self._hold, self._keep, self._repeat = hold, keep, repeat
-        self._marks: dict[tuple[str, str], Mark] = {}
+        self.marks: dict[str, dict[str, Mark]] = {}
+        """What is pending or firing, by index and key; of an index without any there is nothing."""
         self._text: str | None = ""
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is pending or firing anywhere."""
-        return not self._marks
 
     def keys(self, index: str) -> list[str]:
         """What is pending or firing there."""
-        return [key for where, key in self._marks if where == index] if self._marks else []
+        return list(self.marks.get(index, ()))
 
     def see(self, index: str, key: str, ts: datetime, answer: bool | None) -> str | None:
         """Take the answer of an instant: `firing` or `resolved` when an alert is to be raised, else None.
 
         An answer that is not known changes nothing.
         """
-        mark = self._marks.get((index, key))
+        mark = self.marks.get(index, NONE).get(key)
         if answer is None or (mark is None and not answer):
             return None
-        if mark is None or self._began_another_day(mark, ts):
-            mark = self._marks[index, key] = Mark(PENDING, ts)
+        if mark is not None and mark.since > ts:
+            self._put_back(mark, ts)
+        if mark is not None and mark.state == FIRING:
+            return self._again(mark, ts) if answer else self._quiet(index, key, mark, ts)
+        if mark is None or trading_date(mark.since) != trading_date(ts):  # waiting does not go on over a night
+            mark = self.marks.setdefault(index, {})[key] = Mark(PENDING, ts)
             self._text = None
-            if not answer:
-                return self._drop(index, key)
-        if mark.state == PENDING:
-            return self._pending(index, key, mark, ts, answer)
-        return self._again(mark, ts) if answer else self._quiet(index, key, mark, ts)
+        return self._pending(index, key, mark, ts, answer)
 
     def end(self, index: str, key: str) -> str | None:
         """What the key stood for is gone."""
-        firing = self._marks[index, key].state == FIRING
+        firing = self.marks[index][key].state == FIRING
         self._drop(index, key)
         return RESOLVED if firing else None
 
     def since(self, index: str, key: str) -> datetime:
         """When what is pending or firing began to be true."""
-        return self._marks[index, key].since
+        return self.marks[index][key].since
 
     def state(self) -> str:
         """All marks as text, empty for none; the same object until something changes."""
         if self._text is None:
-            marks = [{"index": i, "key": k, **_written(self._marks[i, k])} for i, k in sorted(self._marks)]
+            found = sorted((index, key) for index, keys in self.marks.items() for key in keys)
+            marks = [{"index": i, "key": k, **_written(self.marks[i][k])} for i, k in found]
             self._text = json.dumps({"of": self._signature, "marks": marks}, separators=(",", ":")) if marks else ""
         return self._text
 
     def restore(self, state: str) -> None:
         """Marks as `state` gave them; what cannot be used of it is left out."""
-        self._marks, self._text = {}, None
+        self.marks, self._text = {}, None
         try:
             told = json.loads(state) if state else {}
         except ValueError:
@@ -99,22 +99,26 @@ class Machine:
         marks = told.get("marks")
         for written in marks if isinstance(marks, list) else ():
             try:
-                self._marks[str(written["index"]), str(written["key"])] = _read(written)
+                mark = _read(written)
+                self.marks.setdefault(str(written["index"]), {})[str(written["key"])] = mark
             except (KeyError, TypeError, ValueError):
                 continue
 
     def keep_only(self, indices: Collection[str]) -> None:
         """Drop, without a word, what is remembered of other indices."""
-        self._marks = {where: mark for where, mark in self._marks.items() if where[0] in indices}
+        self.marks = {index: marks for index, marks in self.marks.items() if index in indices}
         self._text = None
 
-    def _began_another_day(self, mark: Mark, ts: datetime) -> bool:
-        """Waiting does not go on over a night; firing does."""
-        return mark.state == PENDING and trading_date(mark.since) != trading_date(ts)
+    def _put_back(self, mark: Mark, ts: datetime) -> None:
+        """The clock went back: what lies ahead of it now would be waited for."""
+        mark.since, self._text = ts, None
+        mark.told = None if mark.told is None else min(mark.told, ts)
+        mark.quiet = None if mark.quiet is None else min(mark.quiet, ts)
 
     def _pending(self, index: str, key: str, mark: Mark, ts: datetime, answer: bool) -> str | None:
         if not answer:
-            return self._drop(index, key)
+            self._drop(index, key)
+            return None
         if ts - mark.since < self._hold:
             return None
         mark.state, mark.told, self._text = FIRING, ts, None
@@ -137,7 +141,9 @@ class Machine:
         return RESOLVED
 
     def _drop(self, index: str, key: str) -> None:
-        del self._marks[index, key]
+        del self.marks[index][key]
+        if not self.marks[index]:
+            del self.marks[index]
         self._text = None
 
 

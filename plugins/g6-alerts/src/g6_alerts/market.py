@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -73,7 +73,7 @@ class VixJump(Windowed):
 
 
 class MaxPainCross(Market):
-    severity: str = Field("info", description="how bad it is", pattern="^(info|warning|critical)$")
+    severity: Literal["info", "warning", "critical"] = Field("info", description="how bad it is")
     keep_firing_for: Duration = Field(15 * MINUTE, description="it has to be false for so long before it is resolved")
 
     def expression(self) -> str:

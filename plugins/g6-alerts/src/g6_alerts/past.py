@@ -6,26 +6,30 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from g6_alerts.view import View
-from g6_alerts.windows import SLACK, RowTrack, Track
+from g6_alerts.windows import SLACK, Window
 from g6core import Context, Snapshot, trading_date
 
 
 class Past:
     """only_facts: the windows look at facts alone, which are read without any table."""
 
-    def __init__(self, tracks: Sequence[Track | RowTrack], only_facts: bool) -> None:
-        self._tracks, self._only_facts = tracks, only_facts
+    def __init__(self, windows: Sequence[Window], only_facts: bool) -> None:
+        self._windows, self._only_facts = windows, only_facts
 
     def fill(self, now: View, before: Snapshot | None, context: Context | None) -> None:
-        """Let the windows see what came before the snapshot on its trading day."""
-        for view in self._views(now, before, context):
-            for track in self._tracks:
-                track.take(view)
+        """Let the windows see what came before the snapshot on its trading day, unless they did."""
+        windows = [window for window in self._windows if not window.follows(now, before)]
+        if not windows:
+            return
+        for window in windows:
+            window.forget(now.index)
+        for view in self._views(now, before, context, max(window.seconds for window in windows)):
+            for window in windows:
+                window.take(view)
 
-    def _views(self, now: View, before: Snapshot | None, context: Context | None) -> list[View]:
+    def _views(self, now: View, before: Snapshot | None, context: Context | None, reach: float) -> list[View]:
         same_day = before is not None and trading_date(before.ts) == now.day
         last = [View(before.index, before.ts, before.facts, before)] if before is not None and same_day else []
-        reach = max(track.seconds for track in self._tracks)
         if context is None or (not reach and last):
             return last
         views = self._recorded(now, reach, context)

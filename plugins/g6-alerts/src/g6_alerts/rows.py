@@ -1,148 +1,138 @@
-"""A tree compiled for option rows: a closure gives a number per option, NaN where it is not known.
+"""What rules look at in the rows of options: arrays (options,), NaN where a number is not known.
 
-A condition is 1 for true, 0 for false and 0.5 for unknown, so that `and` is the least of them and `or` the greatest.
+A condition is an array of where it is true; or one bool, when it is the same for all of them.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from g6_alerts.scalar import OPERATORS, Compiler
-from g6_alerts.tree import (
-    Arithmetic,
-    Comparison,
-    Function,
-    Is,
-    Logic,
-    Name,
-    Negative,
-    Node,
-    Not,
-    Number,
-    Window,
-    is_condition,
-    per_row,
-)
-from g6_alerts.view import Floats, Rows
-from g6_alerts.windows import RowTrack
+from g6_alerts.parts import Seen
+from g6_alerts.view import Floats, Part, View
 
-RowClosure = Callable[[Rows], Any]
-"""Gives an array (options,), or a float that holds for each of them."""
-UNKNOWN = 0.5
+Bools = npt.NDArray[np.bool_]
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": lambda a, b: (a < b) | (a > b),  # nobody knows that what is not known is another number
+    "min": np.minimum,
+    "max": np.maximum,
+}
 
 
-def row_closure(compiler: Compiler, node: Node) -> RowClosure:
-    """The closure of any part; one that has a single value per snapshot gives that."""
-    if not per_row(node):
-        return _single(compiler, node)
-    return _MAKERS[type(node)](compiler, node)
+def given(value: float) -> Seen:
+    """A number of the rule itself."""
+    return Seen(lambda view: value)
 
 
-def _single(compiler: Compiler, node: Node) -> RowClosure:
-    scalar, unknown = compiler.scalar(node), UNKNOWN if is_condition(node) else np.nan
-
-    if isinstance(node, Number):
-        return lambda rows: node.value
-
-    def single(rows: Rows) -> float:
-        value = scalar(rows.view)
-        return unknown if value is None else float(value)
-
-    return single
+def row_column(code: str, name: str) -> Seen:
+    return Seen(lambda view: view.rows(code).floats(name))
 
 
-def _name(compiler: Compiler, node: Name) -> RowClosure:
-    name = node.name.rpartition(".")[2]
-    return lambda rows: rows.floats(name)
+def row_word(code: str, name: str, wanted: str, negated: bool) -> Seen:
+    """Where a word stands; negated: where another one does."""
+
+    def look(view: View) -> Bools:
+        # A list: for a hundred rows polars takes longer to set out than to do it.
+        words = view.rows(code).words(name)
+        return np.array([one is not None and (one == wanted) is not negated for one in words], bool)
+
+    return Seen(look)
 
 
-def _is(compiler: Compiler, node: Is) -> RowClosure:
-    name, word, negated = node.name.name.rpartition(".")[2], node.word, node.negated
-
-    if negated:
-        return lambda rows: 1.0 - rows.same(name, word)
-    return lambda rows: rows.same(name, word)
+def applied(apply: Callable[..., Any], *parts: Part) -> Seen:
+    """A function of the arrays that the parts are."""
+    return Seen(lambda view: apply(*[view[part] for part in parts]))
 
 
-def _negative(compiler: Compiler, node: Negative) -> RowClosure:
-    of = row_closure(compiler, node.of)
-    return lambda rows: -of(rows)
+def chosen(op: str, *parts: Part) -> Seen:
+    """min and max; NaN where one of them is."""
+    return Seen(lambda view: functools.reduce(OPERATORS[op], [view[part] for part in parts]))
 
 
-def _arithmetic(compiler: Compiler, node: Arithmetic) -> RowClosure:
-    left, right = row_closure(compiler, node.left), row_closure(compiler, node.right)
-    apply = OPERATORS[node.op]
+def arithmetic(op: str, left: Part, right: Part) -> Seen:
+    apply = OPERATORS[op]
 
-    def arithmetic(rows: Rows) -> Floats:
+    def look(view: View) -> Floats:
         with np.errstate(all="ignore"):
-            values = apply(left(rows), right(rows))
+            values = apply(view[left], view[right])
         return np.where(np.isfinite(values), values, np.nan)
 
-    return arithmetic
+    return Seen(look)
 
 
-def _comparison(compiler: Compiler, node: Comparison) -> RowClosure:
-    if len(node.ops) > 1:
-        pairs = zip(node.ops, node.operands, node.operands[1:], strict=False)
-        return _logic(compiler, Logic("and", tuple(Comparison((op,), (a, b)) for op, a, b in pairs)))
-    left, right = (row_closure(compiler, part) for part in node.operands)
-    apply = OPERATORS[node.ops[0]]
-    if isinstance(node.operands[1], Number):
-        limit = node.operands[1].value
+def logic(op: str, same: Sequence[Part], each: Sequence[Part]) -> Seen:
+    """and, or. same: the conditions that are the same for all options; each: the others, one at least."""
+    decisive = op == "or"
+    apply = operator.or_ if decisive else operator.and_
 
-        def beside_number(rows: Rows) -> Floats:
-            a = left(rows)
-            return np.where(np.isnan(a), UNKNOWN, apply(a, limit))
+    def look(view: View) -> Any:
+        if any(view[part] is decisive for part in same):
+            return decisive
+        found = view[each[0]]
+        for part in each[1:]:
+            if not (decisive or np.count_nonzero(found)):
+                break
+            found = apply(found, view[part])
+        return found
 
-        return beside_number
-
-    def comparison(rows: Rows) -> Floats:
-        a, b = left(rows), right(rows)
-        return np.where(np.isnan(a) | np.isnan(b), UNKNOWN, apply(a, b))
-
-    return comparison
+    return Seen(look)
 
 
-def _logic(compiler: Compiler, node: Logic) -> RowClosure:
-    parts = [row_closure(compiler, part) for part in node.operands]
-    apply = np.minimum if node.op == "and" else np.maximum
-    return lambda rows: functools.reduce(apply, [part(rows) for part in parts])
+def extreme(apply: np.ufunc, part: Part) -> Seen:
+    """The greatest or the least of what is known, NaN for nothing. apply: fmax or fmin."""
+
+    def look(view: View) -> float:
+        values = view[part]
+        return float(apply.reduce(values)) if len(values) else np.nan
+
+    return Seen(look)
 
 
-def _not(compiler: Compiler, node: Not) -> RowClosure:
-    of = row_closure(compiler, node.of)
-    return lambda rows: 1.0 - of(rows)
+def spread(found: Any, view: View, code: str) -> Bools:
+    """A condition as an array, also when it is the same for all options."""
+    return found if isinstance(found, np.ndarray) else np.full(view.rows(code).height, found, bool)
 
 
-def _function(compiler: Compiler, node: Function) -> RowClosure:
-    parts = [row_closure(compiler, part) for part in node.operands]
-    if node.name == "abs":
-        return lambda rows: np.abs(parts[0](rows))
-    apply = np.minimum if node.name == "min" else np.maximum
-    return lambda rows: functools.reduce(apply, [part(rows) for part in parts])
+def total(part: Part) -> Seen:
+    """The sum of what is known, NaN for nothing."""
+
+    def look(view: View) -> float:
+        values = view[part]
+        known = values[np.isfinite(values)]
+        return float(known.sum()) if len(known) else np.nan
+
+    return Seen(look)
 
 
-def _window(compiler: Compiler, node: Window) -> RowClosure:
-    track = compiler.row_tracks.get(node)
-    if track is None:
-        track = RowTrack(node.name, node.seconds, row_closure(compiler, node.of), compiler.code)
-        compiler.row_tracks[node] = track
-        compiler.tracks.append(track)
-    return lambda rows: track.value(rows.view)
+def count(true: Part, false: Part, code: str) -> Seen:
+    """How many options it is true for, NaN when it is known of none. false: where it is known not to be true."""
+
+    def look(view: View) -> float:
+        found = int(np.count_nonzero(spread(view[true], view, code)))
+        return float(found) if found or np.any(spread(view[false], view, code)) else np.nan
+
+    return Seen(look)
 
 
-_MAKERS: dict[type[Node], Callable[[Compiler, Any], RowClosure]] = {
-    Name: _name,
-    Is: _is,
-    Negative: _negative,
-    Arithmetic: _arithmetic,
-    Comparison: _comparison,
-    Logic: _logic,
-    Not: _not,
-    Function: _function,
-    Window: _window,
-}
+def any_or_all(name: str, true: Part, code: str) -> Seen:
+    """Whether it is true for any option, or for all of them; neither, when there is none."""
+
+    def look(view: View) -> bool:
+        found = spread(view[true], view, code)
+        return len(found) > 0 and bool(found.any() if name == "any" else found.all())
+
+    return Seen(look)

@@ -22,8 +22,8 @@ OWN_LABELS = {
 def held(default: timedelta, **model: Any) -> Any:
     """A model with the field `for`: Prometheus's word, which a class cannot have as the name of a field."""
     field = Field(default, description="it has to be true for so long before it fires", examples=["2m"])
-    made: Any = create_model("Held", **model, **{"for": (Duration, field)})
-    return made
+    fields: Any = {**model, "for": (Duration, field)}
+    return create_model("Held", **fields)
 
 
 class Watch(held(ZERO, __config__=ConfigDict(extra="forbid"))):  # type: ignore[misc]

@@ -90,8 +90,9 @@ class Silences:
 
     def _told(self, done: str, e: Exception) -> DataError:
         of_file = isinstance(e, OSError)
+        reason = e.strerror if isinstance(e, OSError) else None
         return DataError(
-            f"the silences cannot be {done}: {(of_file and e.strerror) or type(e).__name__}",
+            f"the silences cannot be {done}: {reason or type(e).__name__}",
             code="bad-silences",
             where=str(self.path),
             hint=f"let this user have {self.path}, a plain file"

@@ -34,7 +34,7 @@ class Number(Node):
 class Name(Node):
     """A column or fact. name: as written. table: facts, expiries or options once it was looked up, empty before.
 
-    code: the expiry code that it was asked of (`next_week.atm_iv`), empty for the rule's own expiry.
+    code: the expiry code that it is asked of (`next_week.atm_iv`); empty for the nearest expiry, and for facts.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Window(Node):
 
 @dataclass(frozen=True)
 class Over(Node):
-    """One number of all option rows. name: sum, count or any."""
+    """One answer of all option rows. name: sum, count, any; and all, which nobody writes: the opposite of any."""
 
     name: str
     of: Node
@@ -116,7 +116,7 @@ CONDITIONS = (Comparison, Logic, Not, Is)
 
 def is_condition(node: Node) -> bool:
     """Whether it says yes or no; else it is a number."""
-    return isinstance(node, CONDITIONS) or (isinstance(node, Over) and node.name == "any")
+    return isinstance(node, CONDITIONS) or (isinstance(node, Over) and node.name in ("any", "all"))
 
 
 def per_row(node: Node) -> bool:

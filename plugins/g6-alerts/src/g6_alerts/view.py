@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +18,30 @@ NEAREST = ""
 """The expiry code of whichever expiry comes first."""
 
 
-class View:
-    """One index at one instant. at: seconds since 1970. snapshot: None when only its facts are known."""
+class Part(Protocol):
+    """Something that rules look at."""
+
+    def look(self, view: View) -> Any:
+        """What it is in a view; asked for once."""
+
+
+class View(dict[Part, Any]):
+    """One index at one instant; `view[part]` is what a part finds there.
+
+    at: seconds since 1970. snapshot: None when only its facts are known.
+    """
 
     def __init__(self, index: str, ts: datetime, facts: Mapping[str, float], snapshot: Snapshot | None) -> None:
         self.index, self.ts, self.facts, self.snapshot = index, ts, facts, snapshot
         self.at = ts.timestamp()
         self.recorded: tuple[datetime, list[View]] | None = None
         """What was recorded before it, and since when; read by the first rule that needs it."""
-        self.numbers: dict[str, float | None] = {}
-        """What `number` found."""
         self._expiries: dict[str, Mapping[str, Any]] = {}
         self._rows: dict[str, Rows] = {}
+
+    def __missing__(self, part: Part) -> Any:
+        found = self[part] = part.look(self)
+        return found
 
     @cached_property
     def day(self) -> date:
@@ -43,16 +54,11 @@ class View:
             found = self._expiries[code] = self._look_up(code)
         return found
 
-    def number(self, code: str, name: str) -> float | None:
-        """The number in a column of the expiry with that code, None when there is none."""
-        found = self.numbers[f"{code}.{name}"] = _number_of(self.expiry(code).get(name))
-        return found
-
     def rows(self, code: str) -> Rows:
         """The options of the expiry with that code."""
         found = self._rows.get(code)
         if found is None:
-            found = self._rows[code] = Rows(self, self._options(self.expiry(code).get("expiry")))
+            found = self._rows[code] = self._rows_of(self.expiry(code).get("expiry"))
         return found
 
     def _look_up(self, code: str) -> Mapping[str, Any]:
@@ -66,21 +72,25 @@ class View:
                 return frame.row(place, named=True)
         return {}
 
-    def _options(self, expiry: date | None) -> pl.DataFrame | None:
+    def _rows_of(self, expiry: date | None) -> Rows:
         if self.snapshot is None or expiry is None:
-            return None
-        dates = self.snapshot.options.get_column("expiry").to_numpy()
-        first, end = (int(np.searchsorted(dates, np.datetime64(expiry), side)) for side in ("left", "right"))
-        return self.snapshot.options.slice(first, end - first)
+            return Rows(None, 0, 0)
+        dates, wanted = self.snapshot.options.get_column("expiry").to_numpy(), np.datetime64(expiry)
+        first, end = int(dates.searchsorted(wanted)), int(dates.searchsorted(wanted, "right"))
+        return Rows(self.snapshot.options, first, end)
 
 
 class Rows:
-    """The options of one expiry. A number that is not known is NaN, and so is a column that is not there."""
+    """The options of one expiry. A number that is not known is NaN, and so is a column that is not there.
 
-    def __init__(self, view: View, frame: pl.DataFrame | None) -> None:
-        self.view, self.frame = view, frame
-        self.height = 0 if frame is None else frame.height
+    frame: the options of all expiries, None for no options; first, end: where those of this one lie.
+    """
+
+    def __init__(self, frame: pl.DataFrame | None, first: int, end: int) -> None:
+        self._frame, self._first = frame, first
+        self.height = end - first
         self._floats: dict[str, Floats] = {}
+        self._words: dict[str, list[str | None]] = {}
 
     def floats(self, name: str) -> Floats:
         """Shape (options,)."""
@@ -89,54 +99,50 @@ class Rows:
             found = self._floats[name] = self._read(name)
         return found
 
-    def words(self, name: str) -> pl.Series:
+    def words(self, name: str) -> list[str | None]:
         """The column, all null when it is none of words."""
-        column = None if self.frame is None else self.frame.get_column(name, default=None)
-        if column is None or column.dtype != pl.String:
-            return pl.Series(name, [None] * self.height, dtype=pl.String)
-        return column
-
-    def same(self, name: str, word: str) -> Floats:
-        """Where the word stands in the column: 1 for yes, 0 for no, 0.5 for unknown."""
-        key = f"{name}={word}"
-        found = self._floats.get(key)
+        found = self._words.get(name)
         if found is None:
-            # A list: for a hundred rows polars takes longer to set out than to do it.
-            answers = [0.5 if given is None else float(given == word) for given in self.words(name).to_list()]
-            found = self._floats[key] = np.array(answers)
+            column = self._column(name)
+            if column is None or column.dtype != pl.String:
+                found = [None] * self.height
+            else:
+                found = column.slice(self._first, self.height).to_list()
+            self._words[name] = found
         return found
 
-    @cached_property
-    def symbols(self) -> pl.Series:
+    @property
+    def symbols(self) -> list[str | None]:
         return self.words("symbol")
 
     def cell(self, name: str, row: int) -> Any:
         """What stands there, None when nothing does."""
-        return self.frame[row, name] if self.frame is not None and name in self.frame.columns else None
+        column = self._column(name)
+        return None if column is None else column[self._first + row]
+
+    def _column(self, name: str) -> pl.Series | None:
+        return None if self._frame is None else self._frame.get_column(name, default=None)
 
     def _read(self, name: str) -> Floats:
-        column = None if self.frame is None else self.frame.get_column(name, default=None)
-        if column is None or not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-            return np.full(self.height, np.nan)
-        numbers: Floats = column.cast(pl.Float64).to_numpy()
+        column = self._column(name)
+        cells = np.empty(0) if column is None else column.to_numpy()
+        if cells.dtype.kind not in "fiu":
+            if column is None or column.dtype != pl.Boolean:
+                return np.full(self.height, np.nan)
+            cells = column.cast(pl.Float64).to_numpy()
+        # NumPy's slice: polars takes longer to set one out than to read a few hundred rows.
+        numbers: Floats = cells[self._first : self._first + self.height].astype(np.float64, copy=False)
         return numbers
 
 
-_LAST: list[View] = []
-"""The view that was asked for last, if any; replaced whole, so threads do not wait for one another."""
+_last: View | None = None
+"""The view that was asked for last; exchanged whole, so threads do not wait for one another."""
 
 
 def view_of(snapshot: Snapshot) -> View:
     """Its view; the same one for each rule that asks about the same snapshot in a row."""
-    for held in _LAST:
-        if held.snapshot is snapshot:
-            return held
-    made = View(snapshot.index, snapshot.ts, snapshot.facts, snapshot)
-    _LAST[:] = [made]
-    return made
-
-
-def _number_of(value: Any) -> float | None:
-    if type(value) is float:
-        return value if math.isfinite(value) else None
-    return float(value) if isinstance(value, int) else None
+    global _last
+    held = _last
+    if held is None or held.snapshot is not snapshot:
+        held = _last = View(snapshot.index, snapshot.ts, snapshot.facts, snapshot)
+    return held

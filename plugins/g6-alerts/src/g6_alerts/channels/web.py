@@ -73,7 +73,7 @@ class _Deadline:
     def connect(self, connection: HTTPConnection) -> None:
         """Also the way through a proxy, which may be as slow."""
         self._connection = connection
-        super(type(connection), connection).connect()
+        super(type(connection), connection).connect()  # type: ignore[misc]  # the one of http.client has it
         # Kept: urllib takes it away from the connection once the headers are there.
         self._wire = connection.sock
         self.check()

@@ -1,0 +1,134 @@
+"""Rules of one recorder share what they look at: none of them answers otherwise than it would alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from g6_alerts.rule import Rule
+
+from g6core import Alert, Context, Snapshot, make_context
+from g6core.testing import ManualClock
+
+At = Callable[..., Snapshot]
+Make = Callable[..., Rule]
+Told = Callable[[Rule, Sequence[Snapshot]], list[Alert]]
+WINDOWS = ['change(spot, "2m") > 3', 'avg(spot, "3m") > 4', "prev(spot) > 6", 'zscore(spot, "4m") > 1']
+SPOTS = [1, 2, 9, 3, 8, 7, 1, 9, 9, 2]
+
+
+class Recorded:
+    """A history of what was recorded, which counts how often it is asked for facts."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+        self.asked = 0
+
+    def facts(self, index: str, day: date, before: datetime) -> list[tuple[datetime, Mapping[str, float]]]:
+        self.asked += 1
+        return [(s.ts, s.facts) for s in self.snapshots if s.index == index and s.ts < before]
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    recorded: Any = Recorded()
+    return replace(make_context(tmp_path, ManualClock()), history=recorded)
+
+
+@pytest.fixture
+def opened(rule: Make, context: Context) -> Make:
+    """A rule of the recorder that `context` is of."""
+
+    def make(expr: str, **settings: Any) -> Rule:
+        one = rule(expr, **settings)
+        one.open(context)
+        return one
+
+    return make
+
+
+def looked(rules: Sequence[Rule], days: Sequence[Snapshot]) -> list[list[tuple]]:
+    """What each rule raises when all of them are asked about each snapshot in turn."""
+    raised: list[list[tuple]] = [[] for _ in rules]
+    before: dict[str, Snapshot] = {}
+    for now in days:
+        for one, own in zip(rules, raised, strict=True):
+            own += [(a.index, a.ts, a.state, a.labels["value"]) for a in one.check(now, before.get(now.index))]
+        before[now.index] = now
+    return raised
+
+
+def of_two(at: At) -> list[Snapshot]:
+    return [
+        at(i, index, spot=spot + (index == "SENSEX")) for i, spot in enumerate(SPOTS) for index in ("NIFTY", "SENSEX")
+    ]
+
+
+def test_together_they_raise_what_each_raises_alone(rule: Make, opened: Make, at: At) -> None:
+    days = of_two(at)
+    together = looked([opened(expr) for expr in WINDOWS * 3], days)
+    alone = [looked([rule(expr)], days)[0] for expr in WINDOWS * 3]
+    assert together == alone and all(alone)
+
+
+def test_a_late_snapshot_is_counted_once_for_all(rule: Make, opened: Make, at: At) -> None:
+    days = [at(i, spot=spot) for i, spot in zip([0, 1, 3, 2, 4, 5], [1, 9, 2, 9, 8, 1], strict=True)]
+    exprs = ['avg(spot, "2m") > 5', 'change(spot, "2m") < 0']
+    assert looked([opened(expr) for expr in exprs * 2], days) == [looked([rule(expr)], days)[0] for expr in exprs * 2]
+
+
+def test_two_recorders_share_nothing(rule: Make, opened: Make, at: At, tmp_path: Path) -> None:
+    other = rule("spot > prev(spot) + 5")
+    other.open(make_context(tmp_path / "other", ManualClock()))
+    own = opened("spot > prev(spot) + 5")
+    for i, spot in enumerate([1, 2, 3]):
+        assert list(other.check(at(i, spot=spot * 100), None)) == [] or i
+        assert list(own.check(at(i, spot=spot), None)) == []
+
+
+def test_what_another_rule_of_the_process_asks_between_counts_nothing_twice(opened: Make, rule: Make, at: At) -> None:
+    first, second, other = opened('avg(spot, "2m") == 4'), opened('avg(spot, "2m") == 4'), rule("spot > 0")
+    raised = []
+    for i, spot in enumerate([0, 0, 3, 5]):
+        now = at(i, spot=spot)
+        for one in (first, second):
+            raised += [(i, a.state) for a in one.check(now, None)]
+            list(other.check(at(i, "SENSEX", spot=1), None))
+    assert raised == [(3, "firing")] * 2
+
+
+def test_a_rule_that_comes_later_knows_what_was(opened: Make, context: Context, at: At) -> None:
+    """As after the settings changed: the windows that are there go on, and nothing is read again."""
+    days = [at(i, spot=spot) for i, spot in enumerate([1, 2, 9])]
+    first = opened('change(spot, "2m") > 7')
+    assert looked([first], days[:2]) == [[]]
+    asked = context.history.asked  # type: ignore[attr-defined]
+    later = opened('change(spot, "2m") > 6')
+    assert [a.state for a in later.check(days[2], days[1])] == ["firing"]
+    assert context.history.asked == asked  # type: ignore[attr-defined]
+
+
+def test_a_window_that_nobody_looked_through_for_a_while_begins_anew(opened: Make, context: Context, at: At) -> None:
+    days = [at(i, "SENSEX", spot=spot) for i, spot in enumerate([1, 5, 2, 9])]
+    first = opened("spot > prev(spot) + 5", on=["NIFTY", "SENSEX"])
+    looked([first], days[:1])
+    context.history.snapshots = days[:3]  # type: ignore[attr-defined]
+    later = opened("spot > prev(spot) + 5")
+    assert [a.labels["value"] for a in later.check(days[3], days[2])] == ["9"]
+    again = opened("spot > prev(spot) + 7")
+    assert list(again.check(at(4, "SENSEX", spot=16), days[3])) == []
+
+
+def test_a_word_and_a_number_of_other_expiries_are_kept_apart(opened: Make, at: At) -> None:
+    now = at(0, spot=1)
+    codes = now.expiries["code"].to_list()
+    strikes = now.expiries.with_columns(atm_strike=now.expiries["atm_strike"] + pl.Series([0.0, 1.0]))
+    first = strikes["atm_strike"][0]
+    rules = [opened(f"atm_strike == {first + i}", expiry=code) for i, code in enumerate(codes)]
+    rules += [opened(f'code == "{code}"', expiry=code) for code in codes]
+    assert [len(list(one.check(now.replace(expiries=strikes), None))) for one in rules] == [1] * len(rules)
