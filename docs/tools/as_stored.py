@@ -74,9 +74,10 @@ def kinds(s: Snapshot) -> dict[str, dict[str, Kind]]:
     influx = _influx_types(s)
     parquet = _parquet_types(s)
     redis = packed(s).fields
+    tables = {"options": next(name for name in redis if name.startswith("chain:")), "expiries": "expiries"}
     found: dict[str, dict[str, Kind]] = {}
     for table, frame in (("options", s.options), ("expiries", s.expiries)):
-        arrow = pa.ipc.open_stream(redis[table]).schema
+        arrow = pa.ipc.open_stream(redis[tables[table]]).schema
         known = {"options": g6_sql.tables.OPTIONS, "expiries": g6_sql.tables.EXPIRIES}[table].columns
         found[table] = {}
         for name, dtype in frame.schema.items():

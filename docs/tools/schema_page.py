@@ -104,7 +104,7 @@ means](numbers.md) has the formulas, [Choosing a store](stores.md) what the stor
 
 | | CSV | InfluxDB | SQLite, PostgreSQL | Parquet | Redis |
 |---|---|---|---|---|---|
-| options | `options/…`: files | measurement `options` | table `options` | `options/`; `options` in `g6 query` | table `options` of the hash `g6:snapshot:NIFTY`; by expiry `g6:chain:NIFTY:2026-11-24` |
+| options | `options/…`: files | measurement `options` | table `options` | `options/`; `options` in `g6 query` | tables `chain:2026-11-24` of the hash `g6:snapshot:NIFTY`, one per expiry |
 | expiries | some columns, in the rows of the options | measurement `expiries` | table `expiries` | `expiries/`; `expiries` in `g6 query` | table `expiries` of `g6:snapshot:NIFTY` |
 | facts | some, in `overview/…` | measurement `overview` | table `facts`, a row per fact | `snapshots/`; `overview` in `g6 query` | hash `g6:overview:NIFTY`; as JSON in `g6:snapshot:NIFTY` |
 | alerts | – | measurement `alerts` | table `alerts` | `alerts/`; `alerts` in `g6 query` | sorted set `g6:alerts` |

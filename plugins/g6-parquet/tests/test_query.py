@@ -34,6 +34,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("G6_")]:
         monkeypatch.delenv(name)
+    # Otherwise each command is looked for in all plugins, by a process of its own.
+    monkeypatch.setenv("G6_PLUGINS", "parquet")
 
     def run(*words: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

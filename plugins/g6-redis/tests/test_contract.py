@@ -74,7 +74,7 @@ class TestServerWithoutMemory(NewestContract):
         @contextmanager
         def trouble(kind: str) -> Iterator[Spoil]:
             if kind == "permanent":
-                yield lambda s: s.replace(options=s.options.with_columns(note=pl.lit("x" * 2**15)))
+                yield lambda s: s.replace(options=s.options.with_columns(note=pl.lit("x" * 2**17)))
                 return
             db.config_set("maxmemory", 1)
             yield lambda s: s

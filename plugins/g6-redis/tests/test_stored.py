@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from g6core import CONTRACTS, Alert, Rejected
+from g6core import CONTRACTS, OPTIONS, Alert, Rejected
 from g6core.testing import START, snapshot, snapshots
 
 Open = Callable[..., RedisSink]
@@ -53,12 +53,29 @@ def test_a_chain_is_one_table_that_any_arrow_library_reads(
     s = snapshot(expiries=2)
     opened().write([s])
     for expiry in s.expiries["expiry"]:
-        table = pyarrow.ipc.open_stream(db.get(f"{prefix}:chain:NIFTY:{expiry}")).read_all()
+        table = pyarrow.ipc.open_stream(db.hget(f"{prefix}:snapshot:NIFTY", f"chain:{expiry}")).read_all()
         wanted = s.options.filter(pl.col("expiry") == expiry)
         assert table["symbol"].to_pylist() == wanted["symbol"].to_list()
-        assert set(table["ts"].to_pylist()) == {s.ts}
         chain = read.chain(server.url, "NIFTY", expiry, prefix=prefix)
-        assert chain is not None and chain.drop("ts").equals(wanted)
+        assert chain is not None and set(chain["ts"]) == {s.ts} and chain.drop("ts").equals(wanted)
+
+
+def test_an_expiry_that_is_no_longer_selected_is_gone(opened: Open, server: Any, prefix: str) -> None:
+    first, second = snapshots(2, expiries=2)
+    near, far = first.expiries["expiry"]
+    opened().write([first])
+    opened().write([second.replace(options=second.options.filter(expiry=far), expiries=second.expiries.tail(1))])
+    found = read.latest(server.url, "NIFTY", prefix=prefix)
+    assert found and found["options"].equals(second.options.filter(expiry=far))
+    assert read.chain(server.url, "NIFTY", near, prefix=prefix) is None
+
+
+def test_a_snapshot_without_options_is_one(opened: Open, server: Any, prefix: str) -> None:
+    s = snapshot()
+    opened().write([s.replace(options=s.options.clear(), expiries=s.expiries.clear())])
+    found = read.latest(server.url, "NIFTY", prefix=prefix)
+    assert found and found["ts"] == s.ts and found["options"].schema == pl.Schema(OPTIONS)
+    assert found["options"].is_empty() and found["expiries"].is_empty()
 
 
 def test_a_column_called_ts_stays_in_the_snapshot(opened: Open, server: Any, prefix: str) -> None:
@@ -98,7 +115,7 @@ def test_every_key_has_an_end_and_the_prefix(opened: Open, prefix: str, db: redi
     sink.write([snapshot(), snapshot("BANKNIFTY")])
     sink.write_alerts([Alert("rule", "NIFTY", START, "look")])
     keys = [key for key in db.scan_iter(match=f"{prefix}:*")]
-    assert len(keys) == 2 * (3 + 2) + 2
+    assert len(keys) == 2 * 3 + 2
     assert {0 < db.pttl(key) <= 3_600_000 for key in keys} == {True}
 
 
@@ -249,9 +266,10 @@ def test_tables_are_not_compressed(opened: Open, prefix: str, db: redis.Redis) -
     """Compressed ones are not read by every Arrow library."""
     s = snapshot()
     opened().write([s])
-    data = db.hget(f"{prefix}:snapshot:NIFTY", "options")
-    assert s.options["symbol"][0].encode() in data
-    assert pl.read_ipc_stream(io.BytesIO(data)).equals(s.options)
+    chain = s.options.filter(expiry=s.options["expiry"][0])
+    data = db.hget(f"{prefix}:snapshot:NIFTY", f"chain:{chain['expiry'][0]}")
+    assert chain["symbol"][0].encode() in data
+    assert pl.read_ipc_stream(io.BytesIO(data)).equals(chain)
 
 
 BESIDE_ANOTHER_SINK = """

@@ -145,9 +145,7 @@ def test_a_replica_and_a_full_server_say_what_to_do(opened: Open, server: Any, d
         assert "primary" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(
-    "key", ["snapshot:NIFTY", "overview:NIFTY", "chain:NIFTY:2026-08-18", "instruments:NIFTY:2026-08-17"]
-)
+@pytest.mark.parametrize("key", ["snapshot:NIFTY", "overview:NIFTY", "instruments:NIFTY:2026-08-17"])
 def test_a_foreign_key_costs_its_index_alone(opened: Open, server: Any, prefix: str, db: redis.Redis, key: str) -> None:
     db.lpush(f"{prefix}:{key}", "somebody else's")
     sink = opened()

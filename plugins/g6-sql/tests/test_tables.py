@@ -71,6 +71,17 @@ def test_absent_is_null_and_an_empty_text_is_not(opened: Open, query: Query) -> 
     assert [tuple(row) for row in rows] == [(None, None, None, "", "", None)] * 2
 
 
+@pytest.mark.parametrize(
+    "value", [1, 0.5, True, "x", date(2026, 8, 17), START, ["a"]], ids=lambda value: type(value).__name__
+)
+def test_what_is_absent_in_some_rows_or_the_next_time_is_null(opened: Open, query: Query, value: Any) -> None:
+    sink, there = opened(), pl.Series("x", [value, None])
+    sink.write([small(x=there)])
+    assert sorted(row[0] is None for row in query("SELECT x FROM options")) == [False, True]
+    sink.write([small(x=there.clear(2))])
+    assert [tuple(row) for row in query("SELECT x FROM options")] == [(None,)] * 2
+
+
 @pytest.mark.parametrize("number", [0.1, -0.0, 1e300, 5e-324, float("inf"), 24_684.949999999997])
 def test_a_number_comes_back_exactly(opened: Open, query: Query, number: float) -> None:
     opened().write([small(last_price=pl.lit(number), x=pl.lit(number))])

@@ -84,7 +84,7 @@ def _check_one_question(db: duckdb.DuckDBPyConnection, sql: str) -> None:
 def _fetched(db: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     import pyarrow as pa
 
-    reader = db.sql(sql).to_arrow_reader(65_536)
+    reader = views.with_texts(db, db.sql(sql)).to_arrow_reader(65_536)
     batches, size = [], 0
     for batch in reader:
         batches.append(batch)

@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     import duckdb
 
 CORE = {
-    "options": "date DATE, index VARCHAR, ts TIMESTAMPTZ, exchange VARCHAR, symbol VARCHAR, token BIGINT, expiry DATE, "
-    "strike DOUBLE, right VARCHAR, lot_size BIGINT, tick_size DOUBLE, expiry_code VARCHAR, offset BIGINT, "
-    "last_price DOUBLE, average_price DOUBLE, bid DOUBLE, ask DOUBLE, bid_qty BIGINT, ask_qty BIGINT, volume BIGINT, "
-    "oi BIGINT, exchange_ts TIMESTAMPTZ, received_ts TIMESTAMPTZ",
-    "expiries": "date DATE, index VARCHAR, ts TIMESTAMPTZ, expiry DATE, code VARCHAR, codes VARCHAR[], "
+    "options": "date DATE, index RECORDED_INDEX, ts TIMESTAMPTZ, exchange VARCHAR, symbol VARCHAR, token BIGINT, "
+    "expiry DATE, strike DOUBLE, right VARCHAR, lot_size BIGINT, tick_size DOUBLE, expiry_code VARCHAR, "
+    "offset BIGINT, last_price DOUBLE, average_price DOUBLE, bid DOUBLE, ask DOUBLE, bid_qty BIGINT, ask_qty BIGINT, "
+    "volume BIGINT, oi BIGINT, exchange_ts TIMESTAMPTZ, received_ts TIMESTAMPTZ",
+    "expiries": "date DATE, index RECORDED_INDEX, ts TIMESTAMPTZ, expiry DATE, code VARCHAR, codes VARCHAR[], "
     "expires_at TIMESTAMPTZ, atm_strike DOUBLE, contracts BIGINT, quoted BIGINT, future DOUBLE",
-    "snapshots": "date DATE, index VARCHAR, ts TIMESTAMPTZ, source VARCHAR, contracts BIGINT, quoted BIGINT, "
+    "snapshots": "date DATE, index RECORDED_INDEX, ts TIMESTAMPTZ, source VARCHAR, contracts BIGINT, quoted BIGINT, "
     "simulated DOUBLE, spot DOUBLE, open DOUBLE, high DOUBLE, low DOUBLE, close DOUBLE, vix DOUBLE",
-    "alerts": "date DATE, index VARCHAR, ts TIMESTAMPTZ, rule VARCHAR, key VARCHAR, severity VARCHAR, state VARCHAR, "
-    "summary VARCHAR, labels STRUCT(key VARCHAR, value VARCHAR)[]",
+    "alerts": "date DATE, index RECORDED_INDEX, ts TIMESTAMPTZ, rule VARCHAR, key VARCHAR, severity VARCHAR, "
+    "state VARCHAR, summary VARCHAR, labels STRUCT(key VARCHAR, value VARCHAR)[]",
 }
-"""The columns that are always there, and their order; what analytics add follows."""
+"""The columns that are always there, and their order; what analytics add follows. RECORDED_INDEX is a type of the
+database that lists the names there are: a number to DuckDB, which groups by it a third quicker than by text."""
 
 VIEWS = {
     "options": ("options", "SELECT * FROM {table}"),
@@ -59,14 +60,17 @@ def opened(root: Path, sql: str, memory: str) -> duckdb.DuckDBPyConnection:
     named = [name for name in VIEWS if re.search(rf"\b{name}\b", sql, re.IGNORECASE)] or list(VIEWS)
     live = {tables: _live(root, tables) for tables in {_set(VIEWS[name][0]) for name in named}}
     files = tuple((name, _groups(live[_set(VIEWS[name][0])], VIEWS[name][0])) for name in named)
-    return _over(files, memory).cursor()
+    indices = tuple(sorted({place.index for segments in live.values() for place, _ in segments}))
+    return _over(files, indices, memory).cursor()
 
 
 @lru_cache(maxsize=1)
-def _over(files: Files, memory: str) -> duckdb.DuckDBPyConnection:
+def _over(files: Files, indices: tuple[str, ...], memory: str) -> duckdb.DuckDBPyConnection:
     """A database with the views, shut off from everything else. It is kept, since to make one takes longer than most
     questions do; a file of a name never changes, so the same files are the same answers."""
     db = database(memory)
+    db.execute("SET parquet_metadata_cache = true")
+    db.execute(f"CREATE TYPE recorded_index AS ENUM (SELECT unnest({_texts(indices)}))")
     for name, groups in files:
         table, view = VIEWS[name]
         db.execute(f"CREATE VIEW {name} AS {view.format(table=f'({_union(table, groups)})')}")
@@ -103,6 +107,19 @@ def database(memory: str) -> duckdb.DuckDBPyConnection:
     return db
 
 
+def with_texts(db: duckdb.DuckDBPyConnection, answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The same rows with texts in place of RECORDED_INDEX, which only the database knows."""
+    listed = str(db.sql("SELECT NULL::recorded_index").types[0])
+    kinds = [str(kind) for kind in answer.types]
+    if not any(listed in kind for kind in kinds):
+        return answer
+    columns = []
+    for n, (name, kind) in enumerate(zip(answer.columns, kinds, strict=True), 1):
+        value = f"CAST(#{n} AS {kind.replace(listed, 'VARCHAR')})" if listed in kind else f"#{n}"
+        columns.append(value + ' AS "' + name.replace('"', '""') + '"')
+    return answer.project(", ".join(columns))
+
+
 def _set(table: str) -> tuple[str, ...]:
     """The tables that a segment with this one has."""
     return TABLES if table in TABLES else ALERTS
@@ -122,7 +139,7 @@ def _groups(live: Iterable[tuple[Place, Segment]], table: str) -> tuple[tuple[st
     """The files by their columns, so that only the first of each group is opened to learn them."""
     groups: dict[str, list[str]] = {}
     for place, segment in live:
-        groups.setdefault(segment.columns, []).append(str(place.file(table, segment)))
+        groups.setdefault(segment.columns, []).append(place.path(table, segment))
     return tuple(_sound_first(paths) for paths in groups.values())
 
 
@@ -138,7 +155,7 @@ def _union(table: str, groups: Sequence[Sequence[str]]) -> str:
     for paths in groups:
         parts.append(
             f"SELECT * FROM read_parquet({_texts(paths)}, hive_partitioning=true, hive_types_autocast=false, "
-            "hive_types={'index': VARCHAR, 'date': DATE})"
+            "hive_types={'index': RECORDED_INDEX, 'date': DATE})"
         )
     return " UNION ALL BY NAME ".join(parts)
 

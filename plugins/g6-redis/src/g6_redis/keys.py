@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+CHAIN = "chain:"
+"""What the fields of a snapshot that hold a chain begin with."""
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -34,8 +37,10 @@ class Keys:
     def overview(self, index: str) -> str:
         return f"{self.prefix}:overview:{index}"
 
-    def chain(self, index: str, expiry: date) -> str:
-        return f"{self.prefix}:chain:{index}:{expiry}"
-
     def instruments(self, index: str, day: date) -> str:
         return f"{self.prefix}:instruments:{index}:{day}"
+
+
+def chain_field(expiry: date) -> str:
+    """The field of a snapshot that holds its options of this expiry."""
+    return f"{CHAIN}{expiry}"

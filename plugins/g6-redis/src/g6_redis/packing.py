@@ -1,6 +1,7 @@
 """A snapshot as what is stored in Redis, and back.
 
-Tables are Arrow IPC streams, not compressed, with plain Arrow types: any Arrow library reads them.
+Its options are a table per expiry, so that whoever wants one chain need not fetch all of them. Tables are Arrow IPC
+streams, not compressed, with plain Arrow types: any Arrow library reads them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from g6_redis.keys import chain_field
 from g6core import CONTRACTS, Alert, Rejected, Snapshot
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,19 +24,18 @@ IDENTITY = ["exchange", "symbol"]
 
 @dataclass(frozen=True)
 class Packed:
-    """A snapshot as Redis gets it. fields: of the hash; overview: of the other one; chains: a blob per expiry."""
+    """A snapshot as Redis gets it. fields: of its hash; overview: of the other one."""
 
     index: str
     ts: str
     fields: Mapping[str, str | bytes]
-    chains: Mapping[date, bytes]
     overview: Mapping[str, str]
     message: str
 
     @property
     def largest(self) -> int:
         """Bytes of the largest value."""
-        return max(len(value) for value in (*self.fields.values(), *self.chains.values()))
+        return max(len(value) for value in self.fields.values())
 
 
 def packed(s: Snapshot) -> Packed:
@@ -49,13 +50,12 @@ def packed(s: Snapshot) -> Packed:
             "source": s.source,
             "facts": json.dumps(dict(s.facts), allow_nan=False),
             "expiries": frame_bytes(s.expiries),
-            "options": frame_bytes(s.options),
+            **{chain_field(day): frame_bytes(chain) for day, chain in _chains(s.options)},
         }
-        chains = {day: frame_bytes(chain) for day, chain in _chains(s)}
     except (pl.exceptions.PolarsError, ValueError) as e:
         raise Rejected(f"the snapshot does not fit into Arrow and JSON: {e}", code="bad-frame") from e
     message = json.dumps({"index": s.index, "ts": ts, "source": s.source, "options": s.options.height})
-    return Packed(s.index, ts, fields, chains, overview(s, ts), message)
+    return Packed(s.index, ts, fields, overview(s, ts), message)
 
 
 def overview(s: Snapshot, ts: str) -> dict[str, str]:
@@ -107,9 +107,7 @@ def alert_text(alert: Alert) -> str:
     return json.dumps({"ts": stamp(alert.ts), **words, "labels": dict(alert.labels)}, ensure_ascii=False)
 
 
-def _chains(s: Snapshot) -> Iterator[tuple[date, pl.DataFrame]]:
-    """The options of each expiry; a blob that is read alone says of when it is."""
-    ts = pl.lit(micros(s.ts)).cast(pl.Datetime("us", "UTC")).alias("ts")
-    dated = s.options.select(ts, pl.exclude("ts"))
-    for (day,), chain in dated.partition_by("expiry", as_dict=True, maintain_order=True).items():
+def _chains(options: pl.DataFrame) -> Iterator[tuple[date, pl.DataFrame]]:
+    """The options of each expiry."""
+    for (day,), chain in options.partition_by("expiry", as_dict=True, maintain_order=True).items():
         yield day, chain

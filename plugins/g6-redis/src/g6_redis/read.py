@@ -7,7 +7,7 @@ They give None for what Redis does not have, and raise Unavailable when it does 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, TypedDict, Unpack
@@ -15,9 +15,9 @@ from typing import Any, TypedDict, Unpack
 import polars as pl
 
 from g6_redis.client import Client, connect, place, told
-from g6_redis.keys import Keys
+from g6_redis.keys import CHAIN, Keys, chain_field
 from g6_redis.packing import frame_of, stamp
-from g6core import DataError
+from g6core import OPTIONS, DataError
 
 WAIT = 5.0
 """Seconds without a message after which the server is asked all the same."""
@@ -50,7 +50,9 @@ def latest(url: str, index: str, **access: Unpack[Access]) -> Latest | None:
 def chain(url: str, index: str, expiry: date, **access: Unpack[Access]) -> pl.DataFrame | None:
     """The newest chain of the index for that expiry: its options, with the time `ts` before them."""
     with _opened(url, **access) as (client, keys):
-        return _table(client, keys.chain(index, expiry))
+        key = keys.snapshot(index)
+        ts, data = client.hmget(key, "ts", chain_field(expiry))
+        return None if data is None else _dated(_frame(data, key), datetime.fromisoformat(ts.decode()))
 
 
 def instruments(url: str, index: str, day: date, **access: Unpack[Access]) -> pl.DataFrame | None:
@@ -113,8 +115,18 @@ def _latest(client: Client, keys: Keys, index: str) -> Latest | None:
         "source": fields[b"source"].decode(),
         "facts": json.loads(fields[b"facts"]),
         "expiries": _frame(fields[b"expiries"], key),
-        "options": _frame(fields[b"options"], key),
+        "options": _options(fields, key),
     }
+
+
+def _options(fields: Mapping[bytes, bytes], key: str) -> pl.DataFrame:
+    """All chains, by expiry; a snapshot that had no options has no chain."""
+    names = sorted(name for name in fields if name.startswith(CHAIN.encode()))
+    return pl.concat([_frame(fields[name], key) for name in names]) if names else pl.DataFrame(schema=OPTIONS)
+
+
+def _dated(chain: pl.DataFrame, ts: datetime) -> pl.DataFrame:
+    return chain.select(pl.lit(ts, pl.Datetime("us", "UTC")).alias("ts"), pl.exclude("ts"))
 
 
 def _table(client: Client, key: str) -> pl.DataFrame | None:

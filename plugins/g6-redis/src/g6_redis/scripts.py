@@ -11,18 +11,16 @@ from g6_redis.packing import Packed
 STORE = """
 local snapshot, overview, indices = KEYS[1], KEYS[2], KEYS[3]
 local ts, ttl, index, message, channel, channel_of_index = unpack(ARGV, 1, 6)
-local fields, chains = 2 * tonumber(ARGV[7]), #KEYS - 3
+local fields = 2 * tonumber(ARGV[7])
 -- A key of another type stops the script here, before anything is changed.
 local stored = redis.call('HGET', snapshot, 'ts')
 redis.call('HLEN', overview)
 redis.call('SCARD', indices)
-for i = 1, chains do redis.call('STRLEN', KEYS[3 + i]) end
 if stored and stored >= ts then return 0 end
+redis.call('DEL', snapshot, overview)
 redis.call('HSET', snapshot, unpack(ARGV, 8, 7 + fields))
 redis.call('PEXPIRE', snapshot, ttl)
-for i = 1, chains do redis.call('SET', KEYS[3 + i], ARGV[7 + fields + i], 'PX', ttl) end
-redis.call('DEL', overview)
-redis.call('HSET', overview, unpack(ARGV, 8 + fields + chains))
+redis.call('HSET', overview, unpack(ARGV, 8 + fields))
 redis.call('PEXPIRE', overview, ttl)
 redis.call('SADD', indices, index)
 redis.call('PEXPIRE', indices, ttl)
@@ -56,8 +54,7 @@ MOST_ALERTS = 1000
 def store(packed: Packed, keys: Keys, ttl: int, publish: bool) -> list[str | int | bytes]:
     """The words of EVAL for a snapshot; ttl in milliseconds."""
     index = packed.index
-    chains = [keys.chain(index, day) for day in packed.chains]
-    names = [keys.snapshot(index), keys.overview(index), keys.indices, *chains]
+    names = [keys.snapshot(index), keys.overview(index), keys.indices]
     message = packed.message if publish else ""
     told: list[str | int | bytes] = [
         packed.ts,
@@ -74,7 +71,6 @@ def store(packed: Packed, keys: Keys, ttl: int, publish: bool) -> list[str | int
         *names,
         *told,
         *(word for pair in packed.fields.items() for word in pair),
-        *packed.chains.values(),
         *(word for pair in packed.overview.items() for word in pair),
     ]
 

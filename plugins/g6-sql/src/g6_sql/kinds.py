@@ -7,6 +7,7 @@ microseconds, a list or a struct is JSON. NaN is no number and becomes null.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -55,28 +56,26 @@ def fits(given: Kind, wanted: Kind | None) -> bool:
 
 
 def encoded(frame: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
-    """The columns that are named, as both databases take them, in one pass.
+    """The columns that are named, as both databases take them.
 
     Raises polars' error for a value that is out of range.
     """
-    slow = {name: json_texts(frame[name]) for name, kind in kinds.items() if kind == "json" and _is_nested(frame, name)}
-    times = {name: iso(frame[name]) for name, kind in kinds.items() if kind == "time" and frame[name].dtype != pl.Null}
-    ready = {**slow, **times}
-    return frame.select(ready[name] if name in ready else _cast(frame[name], kind) for name, kind in kinds.items())
+    return pl.DataFrame([_encoded(frame[name], kind) for name, kind in kinds.items()])
 
 
-def _cast(series: pl.Series, kind: Kind) -> pl.Expr:
-    column = pl.col(series.name)
+def _encoded(series: pl.Series, kind: Kind) -> pl.Series:
+    # By series: an expression of polars starts an engine, which costs more than all casts of a snapshot's column.
+    if kind == "time" and series.dtype != pl.Null:
+        return iso(series)
+    if kind == "json" and series.dtype.is_nested():
+        return json_texts(series)
     if kind == "integer":
-        column = column.dt.total_microseconds() if series.dtype == pl.Duration else column
-        return column.cast(pl.Int64)
+        return (series.dt.total_microseconds() if series.dtype == pl.Duration else series).cast(pl.Int64)
     if kind == "double":
-        return column.cast(pl.Float64).fill_nan(None)
-    return column if kind in ("boolean", "date") else column.cast(pl.String)
-
-
-def _is_nested(frame: pl.DataFrame, name: str) -> bool:
-    return frame[name].dtype.is_nested()
+        numbers = series.cast(pl.Float64)
+        # One NaN makes the sum NaN.
+        return numbers.fill_nan(None) if math.isnan(numbers.sum()) else numbers
+    return series if kind in ("boolean", "date") else series.cast(pl.String)
 
 
 def json_texts(values: pl.Series) -> pl.Series:
@@ -86,7 +85,6 @@ def json_texts(values: pl.Series) -> pl.Series:
 
 def iso(times: pl.Series) -> pl.Series:
     """Times as text of one width; each different one is formatted once, as most rows share theirs."""
-    # By numpy: an expression of polars starts an engine, which costs more than this for the rows of a snapshot.
     micros = times.cast(pl.Datetime("us", times.dtype.time_zone)).cast(pl.Int64)  # type: ignore[attr-defined]
     known = micros.drop_nulls() if micros.null_count() else micros
     different, places = np.unique(known.to_numpy(), return_inverse=True)

@@ -61,12 +61,12 @@ def of_alerts(alerts: Sequence[Alert]) -> Rows:
 def _stacked(snapshots: Sequence[Snapshot], table: Table, part: Callable[[Snapshot], pl.DataFrame]) -> pl.DataFrame:
     """The tables of all snapshots under one another, behind `ts` and `index`."""
     frames = [part(s) for s in snapshots]
-    frames = [frame.drop("index") if "index" in frame.columns else frame for frame in frames]
     if any("ts" in frame.columns for frame in frames):
         raise Rejected(f"`ts` of {table.name} is the snapshot's time; no analytic can add it", code="bad-frame")
+    rows = pl.concat(frames, how="diagonal_relaxed", rechunk=True)
     n = pl.Series(np.repeat(np.arange(len(frames), dtype=np.uint32), [frame.height for frame in frames]))
     heads = [_times(snapshots).gather(n), pl.Series("index", [s.index for s in snapshots], dtype=pl.String).gather(n)]
-    return pl.DataFrame(heads).hstack(pl.concat(frames, how="diagonal_relaxed", rechunk=True))
+    return pl.DataFrame([*heads, *(series for series in rows if series.name != "index")])
 
 
 def _refuse_doubles(rows: pl.DataFrame, table: Table) -> None:
