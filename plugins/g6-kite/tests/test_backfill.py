@@ -83,6 +83,7 @@ class Kite:
         return [token for token, *_ in self.asked]
 
 
+@cache
 def open_minutes(start: datetime, end: datetime) -> list[datetime]:
     """The minutes of sessions that begin from start to end."""
     days = [start.date() + timedelta(days=n) for n in range((end.date() - start.date()).days + 1)]

@@ -143,9 +143,8 @@ class Feed:
             return
         keys = [asked.keys[row] for row in rows]
         with self._bearing(some):
-            self._polling.ask(keys, within or self._within)
-        for place, item, received in self._polling.known(keys):
-            table.put_item(int(rows[place]), item, received)
+            for place, item, received in self._polling.ask(keys, within or self._within):
+                table.put_item(int(rows[place]), item, received)
 
     def _ask_silent(self, live: Live, asked: _Asked, rows: npt.NDArray[np.intp], table: Table, *, some: bool) -> None:
         """Contracts that the stream never answered: most have no quote at all, so one call a cycle looks after them."""

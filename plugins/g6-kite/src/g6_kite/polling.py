@@ -33,27 +33,38 @@ class Polling:
         """
         self._asked, self._found = set(), {}
         room = -len(first) % self._batch
-        self._call([*first, *self._before[:room]], within)
+        for chunk in self._chunks([*first, *self._before[:room]]):
+            self._call(chunk, within)
 
-    def ask(self, keys: Sequence[str], within: float = PATIENCE) -> None:
-        """Ask for those of the keys that this pass has not asked for."""
+    def ask(self, keys: Sequence[str], within: float = PATIENCE) -> Iterator[tuple[int, Item, int]]:
+        """The place, the quote and the time it came of each key that Kite knows.
+
+        They come as the answers do, so that they are used while the next call waits for its turn; before them those
+        that this pass has asked for already.
+        """
         self._before = keys
-        self._call([key for key in keys if key not in self._asked], within)
+        places = {key: place for place, key in enumerate(keys)}
+        known = [key for key in keys if key in self._asked]
+        wanted = self._chunks([key for key in keys if key not in self._asked])
+        yield from self._known(known, places)
+        for chunk in wanted:
+            self._call(chunk, within)
+            yield from self._known(chunk, places)
 
     def item(self, key: str) -> Item | None:
         found = self._found.get(key)
         return found[0] if found else None
 
-    def known(self, keys: Sequence[str]) -> Iterator[tuple[int, Item, int]]:
-        """The place, the quote and the time it came of each key that Kite knew."""
-        for place, key in enumerate(keys):
+    def _known(self, keys: Sequence[str], places: Mapping[str, int]) -> Iterator[tuple[int, Item, int]]:
+        for key in keys:
             found = self._found.get(key)
             if found is not None:
-                yield place, *found
+                yield places[key], *found
+
+    def _chunks(self, keys: Sequence[str]) -> list[Sequence[str]]:
+        return [keys[start : start + self._batch] for start in range(0, len(keys), self._batch)]
 
     def _call(self, keys: Sequence[str], within: float) -> None:
-        for start in range(0, len(keys), self._batch):
-            chunk = keys[start : start + self._batch]
-            items, received = self._quote(chunk, within=within), self._now()
-            self._asked.update(chunk)
-            self._found.update((key, (item, received)) for key, item in items.items())
+        items, received = self._quote(keys, within=within), self._now()
+        self._asked.update(keys)
+        self._found.update((key, (item, received)) for key, item in items.items())
