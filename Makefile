@@ -4,9 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 USABLE := $(VENV)/.usable
 READY  := $(VENV)/.ready
+MADE   := $(VENV)/.compiled
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+KERNELS  := $(shell find plugins/g6-greeks/src -name '*.py')
 
 .PHONY: demo test lint bench clean
 
@@ -15,7 +17,7 @@ demo: $(USABLE)
 
 # Each process of a run reads all tests; what it makes of them is kept for the next run.
 test: export PYTHONDONTWRITEBYTECODE =
-test: $(READY)
+test: $(MADE)
 	$(BIN)/python -m pytest
 
 lint: $(READY)
@@ -43,6 +45,12 @@ $(USABLE): $(PROJECTS)
 $(READY): $(USABLE) requirements-dev.txt
 	@echo "installing what the tests need"
 	@$(PIP) install --no-build-isolation -r requirements-dev.txt
+	@touch $@
+
+# Once, on all cores. Otherwise each of the processes that start together would make it for itself.
+$(MADE): $(READY) $(KERNELS)
+	@echo "compiling the analytics"
+	@$(BIN)/python -m tests.compiled
 	@touch $@
 
 clean:

@@ -26,14 +26,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+def once(shared_place: Path) -> Callable[[str, Callable[[Path], object]], Path]:
     """`once(name, make)`: a directory that `make` filled, once for all worker processes of a session."""
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def directory(name: str, make: Callable[[Path], object]) -> Path:
-        place, unfinished = base / f"once-{name}", base / f"unfinished-{name}"
-        with FileLock(base / f"{name}.lock"):
+        place, unfinished = shared_place / f"once-{name}", shared_place / f"unfinished-{name}"
+        with FileLock(shared_place / f"{name}.lock"):
             if not place.exists():
                 shutil.rmtree(unfinished, ignore_errors=True)
                 unfinished.mkdir()
@@ -57,10 +55,10 @@ def pip_install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
 
 
 def build(place: Path, *sources: Path) -> None:
-    """Into `place`/site. Building writes into the source tree, so it gets a copy."""
+    """Into `place`/site."""
     copies = [str(shutil.copytree(source, place / source.name)) for source in sources]
-    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", str(place / "site")]
-    done = subprocess.run([sys.executable, "-m", "pip", "install", *options, *copies], capture_output=True, text=True)
+    command = [sys.executable, "-m", "tests.wheels", str(place / "site"), *copies]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -32,9 +32,9 @@ LONGEST_WAY = 3e6
 
 
 @contextmanager
-def serving(**options: Any) -> Iterator[Server]:
-    """A simulated Kite that also remembers the quotes that it gave by request, as `answers` by key."""
-    server = Server(lambda: Sim(Settings(seed=7)), Options(auto_login=True, **options))
+def serving(indices: Sequence[str] = (), **options: Any) -> Iterator[Server]:
+    """A simulated Kite of these indices, or all, that also remembers what it gave by request, as `answers` by key."""
+    server = Server(lambda: Sim(Settings(seed=7)), Options(auto_login=True, indices=indices, **options))
     answers: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
     @web.middleware

@@ -1,19 +1,10 @@
-"""Python commands as processes of their own that do not import NumPy, polars and the like each for itself.
-
-Run as a script, this file is the process that has imported them and forks for every command; `Launcher` talks to it.
-Nothing of g6core is imported before the fork. Threads would not survive it: polars has none yet but the `HARMLESS`.
-A command ends as the interpreter does, but for the objects, which it does not take apart one by one.
-"""
+"""Python commands as processes of their own that do not import NumPy, polars, g6core and the like each for itself."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import gc
-import importlib
 import json
 import os
-import runpy
 import signal
 import socket
 import subprocess
@@ -24,16 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-LIBRARIES = (
-    "asyncio", "csv", "ctypes", "decimal", "importlib.metadata", "inspect", "json", "logging.handlers", "sqlite3",
-    "tomllib", "unittest.mock", "zoneinfo", "click", "dotenv", "filelock", "numba", "numpy", "packaging.version",
-    "pluggy", "polars", "prometheus_client", "pydantic", "pydantic.main", "pydantic_settings", "rich.console",
-    "rich.live", "rich.table", "scipy.special", "aiohttp", "alembic.command", "duckdb", "psycopg", "pyarrow.parquet",
-    "redis", "requests", "sqlalchemy", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite",
-)  # fmt: skip
-HARMLESS = {"jemalloc_bg_thd", "polars-ooc-clea"}
-"""Of the allocator, which starts them anew after a fork, and one that removes spilled files, of which there are none.
-The pool of threads that polars computes with comes with its first use."""
+from filelock import FileLock
+
+PYTEST = ("pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:schemathesis")
+"""A pytest inside a test, without what it would only load."""
+FORKS = Path(__file__).with_name("forks.py")
 ROOM = 1 << 20
 
 
@@ -109,17 +95,29 @@ class Piped(Started):
 
 
 class Launcher:
-    """`start`, `piped` and `run` take a module as `python -m` does. Linux only, for one thread."""
+    """`start`, `piped` and `run` take a module as `python -m` does. Linux only, for one thread.
 
-    def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair()
+    The first at `place`, a path for a socket, starts the process that has the libraries; the others use the same one,
+    which ends with the process `owner`.
+    """
+
+    def __init__(self, place: Path, owner: int) -> None:
+        with FileLock(f"{place}.lock"):
+            if not place.exists():
+                self._share(place, owner)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(place))
+
+    def _share(self, place: Path, owner: int) -> None:
         # NumPy's threads would not survive the fork either.
         env = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, __file__, str(theirs.fileno())]
-        self._process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
-        )
-        theirs.close()
+        with socket.socket(socket.AF_UNIX) as theirs:
+            theirs.bind(str(place))
+            theirs.listen()
+            self._process = subprocess.Popen(
+                [sys.executable, FORKS, str(theirs.fileno()), str(owner)],
+                env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(theirs.fileno(),),
+            )  # fmt: skip
 
     def start(
         self, *command: str | Path, cwd: Path, env: Mapping[str, str], stdio: Sequence[IO[str] | IO[bytes]]
@@ -168,106 +166,12 @@ class Launcher:
             self._socket.settimeout(None)
 
     def close(self) -> None:
+        """Kills what still runs."""
+        self._socket.shutdown(socket.SHUT_WR)
+        self._socket.recv(1)
         self._socket.close()
-        self._process.wait()
 
     def _answer(self) -> int:
         answer = self._socket.recv(4)
         assert len(answer) == 4, "the launching process has ended"
         return int.from_bytes(answer, "big", signed=True)
-
-
-def exactly(connection: socket.socket, length: int) -> bytes:
-    found = b""
-    while len(found) < length:
-        piece = connection.recv(length - len(found))
-        if not piece:
-            raise EOFError
-        found += piece
-    return found
-
-
-def next_command(connection: socket.socket) -> list[str]:
-    """Answers requests until this is the process of a command, whose words come back."""
-    running: set[int] = set()
-    while True:
-        head, fds, _, _ = socket.recv_fds(connection, 4, 3)
-        if not head:
-            for pid in running:
-                os.kill(pid, signal.SIGKILL)
-            sys.exit()
-        number = int.from_bytes(head, "big")
-        if not fds:
-            _, status = os.waitpid(number, 0)
-            running.discard(number)
-            connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
-            continue
-        request = json.loads(exactly(connection, number))
-        pid = os.fork()
-        if pid == 0:
-            connection.close()
-            become(request, fds)
-            return request["command"]
-        for fd in fds:
-            os.close(fd)
-        running.add(pid)
-        connection.sendall(pid.to_bytes(4, "big", signed=True))
-
-
-def become(request: dict[str, dict[str, str]], fds: list[int]) -> None:
-    """What the interpreter does before it comes to `-m`."""
-    for target, fd in enumerate(fds):
-        os.dup2(fd, target)
-        os.close(fd)
-    # Those made at the start believe that they can seek, as in /dev/null.
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.__stderr__ = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
-    os.environ.clear()
-    os.environ.update(request["env"])
-    os.chdir(str(request["cwd"]))
-    added = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
-    sys.path[:] = [os.getcwd(), *added, *sys.path[1:]]
-    importlib.invalidate_caches()
-
-
-def leave(code: object) -> None:
-    """What comes of `sys.exit(code)`: threads are waited for, exit functions called, output is flushed.
-
-    To free every object of the libraries, on pages that are shared until then, takes longer than most commands.
-    """
-    if not isinstance(code, int | None):
-        return  # Python prints it.
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return  # Python has an exit code of its own for it.
-    os._exit((code or 0) & 0xFF)
-
-
-if __name__ == "__main__":
-    for library in LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(library)
-    with contextlib.suppress(ImportError):
-        # It would import half of itself with the first function that is compiled.
-        from numba.core.registry import cpu_target
-
-        cpu_target.typing_context.refresh()
-        cpu_target.target_context.refresh()
-    threads = {Path("/proc/self/task", number, "comm").read_text().strip() for number in os.listdir("/proc/self/task")}
-    lost = threads - HARMLESS - {Path("/proc/self/comm").read_text().strip()}
-    assert not lost, f"a library has started threads, which a fork would lose: {lost}"
-    # Otherwise each command would look through these objects for garbage, and copy their pages.
-    gc.freeze()
-    module, *words = next_command(socket.socket(fileno=int(sys.argv[1])))
-    sys.argv = [module, *words]
-    try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except SystemExit as e:
-        leave(e.code)
-        raise
-    leave(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -38,8 +39,16 @@ class Interpreters:
 
 
 @pytest.fixture(scope="session")
-def launcher() -> Iterator[Launcher | Interpreters]:
+def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for what the worker processes of a session have in common."""
+    place = tmp_path_factory.getbasetemp()
+    return place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+
+
+@pytest.fixture(scope="session")
+def launcher(shared_place: Path) -> Iterator[Launcher | Interpreters]:
     """`launcher.run("g6core", "run", cwd=…, env=…)`: a process that runs a module as `python -m` does."""
-    found = Launcher() if sys.platform == "linux" else Interpreters()
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    found = Launcher(shared_place / "launcher", owner) if sys.platform == "linux" else Interpreters()
     yield found
     found.close()

@@ -25,7 +25,7 @@ import g6core
 from docs.tools import notebook, schema_page
 from g6core import AnalyticSpec, hookspecs
 from g6core.registry import KINDS
-from tests.launch import Launcher
+from tests.launch import PYTEST, Launcher
 
 REPO = Path(__file__).resolve().parent.parent
 DOCS = REPO / "docs"
@@ -153,7 +153,7 @@ class Reader:
             case ["g6", *arguments]:
                 self._run("g6core", *arguments)
             case ["pytest", *arguments]:
-                self._run("pytest", "-p", "no:xdist", "-p", "no:cacheprovider", *arguments)
+                self._run(*PYTEST, *arguments)
             case ["pip", "install", "-e", "."]:
                 self._paths.append(self._pip_install(self.place))
             case other:

@@ -43,7 +43,7 @@ def three_days(tmp_path: Path, once: Callable[..., Path]) -> Path:
     def make(place: Path) -> None:
         for n in range(3):
             for index in ("NIFTY", "BANKNIFTY"):
-                record(place, *snapshots(70, index, START + timedelta(days=n), strikes=3), readers=("csv",))
+                record(place, *snapshots(40, index, START + timedelta(days=n), strikes=3), readers=("csv",))
         for path in days.days(place):
             with days.reading(path):
                 pass
@@ -54,12 +54,12 @@ def three_days(tmp_path: Path, once: Callable[..., Path]) -> Path:
 def test_a_store_that_lost_everything_is_filled(g6: Run, three_days: Path) -> None:
     done = g6("sinks", "fill", "csv", "--plugins", "csv")
     assert done.returncode == 0, done.stderr
-    assert "420 snapshots of 3 days" in done.stdout
+    assert "240 snapshots of 3 days" in done.stdout
     assert written(three_days) == recorded(three_days)
     assert set(written(three_days).values()) == {1}
     shutil.rmtree(three_days / "g6_data" / "options" / "NIFTY")
     document = json.loads(g6("sinks", "fill", "csv", "--plugins", "csv", "--json").stdout)
-    assert document["written"] == 420 and document["whole"] and document["rejected"] == []
+    assert document["written"] == 240 and document["whole"] and document["rejected"] == []
     assert written(three_days) == recorded(three_days)
 
 
@@ -104,7 +104,7 @@ def test_an_interrupted_fill_goes_on_behind_what_was_confirmed(g6: Run, three_da
     rest = g6("sinks", "fill", "csv", "--plugins", "csv")
     assert rest.returncode == 0, rest.stderr
     assert "going on in" in rest.stdout
-    assert int(rest.stdout.split(" snapshots")[0].split()[-1]) < 420
+    assert int(rest.stdout.split(" snapshots")[0].split()[-1]) < 240
     assert written(three_days) == recorded(three_days)
 
 
@@ -116,7 +116,7 @@ def test_an_interrupted_fill_does_not_go_on_in_another_place(g6: Run, three_days
     other = g6("sinks", "fill", "csv", "--plugins", "csv", "--set", "sinks.csv.dir=elsewhere")
     assert other.returncode == 0, other.stderr
     assert "going on in" not in other.stdout
-    assert "420 snapshots" in other.stdout
+    assert "240 snapshots" in other.stdout
 
 
 def test_a_directory_of_csv_files_has_one_writer(g6: Run, three_days: Path) -> None:
@@ -169,8 +169,8 @@ def test_where_one_process_may_write_a_recorder_keeps_it_out(g6: Run, three_days
 
 def test_the_list_says_what_each_sink_has_still_to_get(g6: Run, three_days: Path) -> None:
     (row,) = json.loads(g6("sinks", "--plugins", "csv", "--json").stdout)["sinks"]
-    assert row == {"name": "csv", "place": str(three_days / "g6_data"), "archive": False, "lag": 420, "dead_letters": 0}
-    assert "420" in g6("sinks", "--plugins", "csv").stdout
+    assert row == {"name": "csv", "place": str(three_days / "g6_data"), "archive": False, "lag": 240, "dead_letters": 0}
+    assert "240" in g6("sinks", "--plugins", "csv").stdout
 
 
 def _ist(s: Snapshot) -> str:

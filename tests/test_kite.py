@@ -24,6 +24,8 @@ from tests.recorder import samples
 from tests.test_crash import kill_after_the_first_cycle, recorded, written
 
 INDICES = ("NIFTY", "SENSEX")
+NIFTY = ("NIFTY",)
+"""What a rig asks for: to make up a whole market many times a second is most of the work."""
 Env = Callable[..., dict[str, str]]
 SECRET = {"G6_PROVIDERS__KITE__API_SECRET": "demo"}
 
@@ -48,7 +50,7 @@ session_dir = "sessions"
 def test_every_quote_on_disk_is_what_the_simulator_sent(
     tmp_path: Path, g6: Callable[..., subprocess.CompletedProcess[str]], mode: str
 ) -> None:
-    with serving(ticks=4.0) as server:
+    with serving(INDICES, ticks=4.0) as server:
         write_config(tmp_path, server, mode)
         login = g6("login", "kite", "--token-stdin", stdin=server.accounts.redirect(), env=SECRET)
         assert login.returncode == 0, login.stderr
@@ -61,7 +63,8 @@ def test_every_quote_on_disk_is_what_the_simulator_sent(
             assert snapshot.simulated and snapshot.facts["spot"] > 0
             assert all(said.said(row) for row in snapshot.options.iter_rows(named=True))
         last = found[-1].options
-        assert last["last_price"].null_count() == 0 and last["iv"].null_count() < last.height / 4
+        # Early in the day some contracts have not been traded, but each is offered at least.
+        assert last["ask"].null_count() == 0 and last["iv"].null_count() < last.height / 4
         assert len(list((tmp_path / "data").rglob("*.csv"))) > 10
 
 
@@ -77,7 +80,7 @@ def test_a_streaming_recorder_that_is_killed_again_and_again_loses_and_doubles_n
 ) -> None:
     dice = random.Random(8)
     alive = SECONDS_ALIVE if LIVES < 10 else (5.0, 20.0)
-    with serving(ticks=4.0) as server:
+    with serving(INDICES, ticks=4.0) as server:
         write_config(tmp_path, server, "stream", 'interval = "250ms"', "tape = true")
         assert g6("login", "kite", "--token-stdin", stdin=server.accounts.redirect(), env=SECRET).returncode == 0
         said = Said(server)
@@ -101,7 +104,7 @@ FRAMES = ("truncated", "torn", "duplicate", "late:seconds=0.3", "unknown_token",
 
 
 def test_frames_that_are_not_as_they_should_be_put_no_wrong_number_on_the_board(tmp_path: Path) -> None:
-    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+    with serving(NIFTY, ticks=10.0) as server, Rig(server, tmp_path) as rig:
         rig.until_known(20.0)
         for name in FRAMES:
             server.faults.add(parse(name))
@@ -112,7 +115,7 @@ def test_frames_that_are_not_as_they_should_be_put_no_wrong_number_on_the_board(
 
 
 def test_a_silent_stream_is_connected_anew(tmp_path: Path) -> None:
-    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+    with serving(NIFTY, ticks=10.0) as server, Rig(server, tmp_path) as rig:
         rig.until_known(20.0)
         server.faults.add(parse("silent:old=1"))
         first = server.sent.messages()[-1].at
@@ -123,7 +126,7 @@ def test_a_silent_stream_is_connected_anew(tmp_path: Path) -> None:
 
 
 def test_while_the_stream_says_nothing_quotes_come_by_request(tmp_path: Path) -> None:
-    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+    with serving(NIFTY, ticks=10.0) as server, Rig(server, tmp_path) as rig:
         rig.until_known(20.0)
         assert not server.answers
         server.faults.add(parse("silent"))
@@ -141,7 +144,7 @@ def test_a_cut_stream_comes_back_and_is_counted(tmp_path: Path) -> None:
         key = f"g6_kite_stream_{name}", frozenset(labels.items())
         return samples(text().decode())[key] - start.get(key, 0.0)
 
-    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+    with serving(NIFTY, ticks=10.0) as server, Rig(server, tmp_path) as rig:
         rig.until_known(20.0)
         assert gained("sockets") == gained("connections_total") == 1
         server.faults.add(parse("drop"))
@@ -161,14 +164,14 @@ def test_a_cut_stream_comes_back_and_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["html502", "storm429"])
 def test_requests_that_fail_cost_nothing_that_the_stream_has(tmp_path: Path, fault: str) -> None:
     """One contract that never trades and has no quote is asked for by request."""
-    with serving(ticks=10.0) as server, Rig(server, tmp_path, unquoted=1) as rig:
+    with serving(NIFTY, ticks=10.0) as server, Rig(server, tmp_path, unquoted=1) as rig:
         server.faults.add(parse(fault))
         looks = rig.watch(3.0)
         assert {look.problem for look in looks} == {""} and looks[-1].known == 1.0
 
 
 def test_a_session_that_ends_gives_nothing_until_the_next_login(tmp_path: Path) -> None:
-    with serving(ticks=10.0) as server, Rig(server, tmp_path) as rig:
+    with serving(NIFTY, ticks=10.0) as server, Rig(server, tmp_path) as rig:
         rig.until_known(20.0)
         server.faults.add(parse("expire"))
         looks = rig.watch(2.5)
@@ -179,7 +182,7 @@ def test_a_session_that_ends_gives_nothing_until_the_next_login(tmp_path: Path) 
 
 @pytest.mark.parametrize("fault", ["html502", "storm429", "slow:seconds=3"])
 def test_answers_that_fail_give_nothing_and_nothing_wrong(tmp_path: Path, fault: str) -> None:
-    with serving() as server, Rig(server, tmp_path, mode="quote") as rig:
+    with serving(NIFTY) as server, Rig(server, tmp_path, mode="quote") as rig:
         rig.until_known(20.0)
         server.faults.add(parse(fault))
         look = rig.look()

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from g6core.cli.new_plugin import SUMMARIES, checked_name, new_plugin, write
 from g6core.errors import ConfigError
+from tests.launch import PYTEST
 
 
 @pytest.mark.parametrize("kind", SUMMARIES)
 def test_the_package_passes_its_own_tests_as_written(kind: str, clean_env, launcher, tmp_path: Path) -> None:
     place = write(f"stranger_{kind}", kind, tmp_path)
-    command = ["pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(place)]
-    done = launcher.run(*command, cwd=place, env=clean_env([str(place / "src")]))
+    done = launcher.run(*PYTEST, "-q", place, cwd=place, env=clean_env([str(place / "src")]))
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 

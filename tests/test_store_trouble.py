@@ -207,8 +207,9 @@ def test_influx_gets_an_hour_that_it_was_down_in_order(follow: Follow, batches: 
     hour_without(follow(sink), sink, batches, lambda: stub.faults.update(gone), stub.faults.clear)
     lines = [line.decode() for body in stub.bodies for line in body.splitlines() if line.startswith(b"overview,")]
     assert [(p.tags["index"], p.micros) for p in map(parse_line, lines)] == order(data_dir)
-    options = {(p.tags["index"], p.micros, p.fields["symbol"], p.fields.get("oi")) for p in stub.of("options")}
-    assert len(options) == len(stub.of("options"))
+    points = stub.of("options")
+    options = {(p.tags["index"], p.micros, p.fields["symbol"], p.fields.get("oi")) for p in points}
+    assert len(options) == len(points)
     assert options == {
         (s.index, micros(s.ts), *row)
         for path in days.days(data_dir)

@@ -31,6 +31,7 @@ from g6core.testing import (
 )
 from g6core.testing.component_contract import lent_context
 from g6core.testing.listings import LISTINGS, expiry_codes
+from tests.launch import PYTEST, Launcher
 
 DATA = Path(__file__).parent / "data"
 
@@ -52,15 +53,10 @@ class TestMemorySinkKeepsTheContract(SinkContract):
         return build().stored
 
 
-def test_the_kit_finds_each_fault(tmp_path: Path) -> None:
+def test_the_kit_finds_each_fault(tmp_path: Path, launcher: Launcher, clean_env: Callable[..., dict[str, str]]) -> None:
     file = DATA / "faulty_components.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", os.devnull]
-    done = subprocess.run(
-        [*command, "--rootdir", str(DATA), "--basetemp", str(tmp_path / "faulty"), str(file)],
-        cwd=DATA.parent.parent,
-        capture_output=True,
-        text=True,
-    )
+    options = ["-q", "-c", os.devnull, "--rootdir", DATA, "--basetemp", tmp_path / "faulty"]
+    done = launcher.run(*PYTEST, *options, file, cwd=DATA.parent.parent, env=clean_env())
     failed = set(re.findall(r"^FAILED .*::(Test\w+::test_\w+)", done.stdout, re.MULTILINE))
     listed = re.findall(r"class (Test\w+)\(\w+\):\n    finds = \(([^)]*)\)", file.read_text())
     faults = {f"{name}::{test}" for name, tests in listed for test in re.findall(r'"(\w+)"', tests)}

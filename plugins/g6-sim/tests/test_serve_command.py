@@ -46,7 +46,7 @@ def test_what_is_wrong_is_told_before_anything_runs(arguments: list[str], messag
 
 def test_it_serves_until_it_is_told_to_end(tmp_path: Path, launcher: Launcher) -> None:
     command = ["g6core", "sim", "serve", "--port", "0", "--weeks", "0", "--months", "1", "--indices", "BANKEX"]
-    with launcher.piped(*command, cwd=tmp_path, env=dict(os.environ)) as process:
+    with launcher.piped(*command, cwd=tmp_path, env={**os.environ, "G6_PLUGINS": "sim"}) as process:
         line = process.stderr.readline()
         assert line.startswith("SIMULATED")
         address = re.search(r"http://127\.0\.0\.1:\d+", line)
