@@ -7,6 +7,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from g6_kite.tape import TapeReader
 from g6_sim.serve.app import Server
 from g6_sim.serve.faults import parse
 
-from g6core import read_day
+from g6core import DataError, read_day
+from g6core.clock import SystemClock
 from g6core.days import days
 from g6core.scrape import text
 from tests.kite_rig import Rig, Said, serving
@@ -168,6 +170,26 @@ def test_requests_that_fail_cost_nothing_that_the_stream_has(tmp_path: Path, fau
         server.faults.add(parse(fault))
         looks = rig.watch(3.0)
         assert {look.problem for look in looks} == {""} and looks[-1].known == 1.0
+
+
+def test_a_level_of_the_stream_is_no_older_than_a_request_for_another_one(tmp_path: Path) -> None:
+    """This server knows nothing of BANKNIFTY, and says so late."""
+    with serving(NIFTY, ticks=10.0) as server, Rig(server, tmp_path, settings={"timeout": timedelta(seconds=9)}) as rig:
+        rig.until_known(20.0)
+        server.faults.add(parse("slow:seconds=3"))
+        asked = SystemClock().now()
+        found = rig.kite.spots(["NIFTY", "BANKNIFTY"])
+        assert "BANKNIFTY" not in found
+        assert found["NIFTY"].ts > asked + timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("mode", ["stream", "quote"])
+def test_a_list_of_one_exchange_that_cannot_be_used_costs_no_index_of_another(tmp_path: Path, mode: str) -> None:
+    """This server lists nothing of BSE, where SENSEX is."""
+    with serving(NIFTY, ticks=10.0) as server, Rig(server, tmp_path, mode=mode) as rig:
+        assert rig.kite.spots(["SENSEX", "NIFTY"])["NIFTY"].last
+        with pytest.raises(DataError, match="BFO"):
+            rig.kite.contracts("SENSEX")
 
 
 def test_a_session_that_ends_gives_nothing_until_the_next_login(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def commands() -> Iterator[tuple[str, ...]]:
     yield ("config", "show")
     yield ("doctor", "--json")
     # One that is refused, with its traceback, for a person and for a program.
-    yield ("-v", "chain", "NIFTY", "--json", "--at", "10:30", "--set", "sinks.redis.prefix=a b")
+    yield ("-v", "chain", "NIFTY", "--json", "--at", "2020-01-01 10:30", "--set", "sinks.redis.prefix=a b")
 
 
 def listening(log: Path) -> int:

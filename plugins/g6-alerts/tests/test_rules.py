@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from g6core import Alert, ConfigError, Known, Snapshot, make_context
-from g6core.testing import ManualClock
+from g6core.testing import ManualClock, snapshot
 
 At = Callable[..., Snapshot]
 Make = Callable[..., Rule]
@@ -102,6 +102,17 @@ def test_a_snapshot_that_comes_late_moves_no_state(rule: Make, at: At, told: Tol
     assert [a.state for a in told(rule("spot > 100"), [at(2, spot=HIGH), at(1, spot=LOW), at(3, spot=HIGH)])] == [
         "firing"
     ]
+
+
+@pytest.mark.parametrize("expr", ['change(options.oi, "2m") > 3', 'zscore(options.oi, "2m") > 3'])
+def test_a_snapshot_that_comes_late_may_have_other_contracts(expr: str, rule: Make, at: At, told: Told) -> None:
+    wide = snapshot(strikes=7, expiries=2).options
+    assert told(rule(expr), [at(0), at(1), at(2), at(4), at(3).replace(options=wide), at(5)]) == []
+
+
+@pytest.mark.parametrize("expr", ['change(spot, "1m") > 100', 'avg(spot, "1m") > 100'])
+def test_a_rule_that_begins_with_a_late_snapshot_takes_nothing_newer_for_it(expr: str, rule: Make, at: At) -> None:
+    assert list(rule(expr).check(at(3, spot=LOW), at(4, spot=HIGH))) == []
 
 
 def test_what_a_rule_remembers_is_of_its_expression(rule: Make, at: At, told: Told) -> None:

@@ -10,8 +10,8 @@ from g6_parquet import query
 from g6_parquet.archive import ParquetArchive
 from g6_parquet.settings import Settings
 
-from g6core import make_context
-from g6core.testing import ManualClock, snapshot, snapshots
+from g6core import Alert, make_context
+from g6core.testing import START, ManualClock, snapshot, snapshots
 
 NAMES = ["NIFTY", "M&M 100%", "O'Hara/₹", "index=x", "a, b", "ENUM('x')", "VARCHAR"]
 
@@ -73,3 +73,24 @@ def test_the_next_question_knows_a_name_that_came_since(tmp_path: Path) -> None:
 def test_names_of_tables_without_rows_are_texts_as_well(dataset: Path) -> None:
     answer = query.ask(dataset, "SELECT index FROM alerts")
     assert (answer.num_rows, answer.schema.field("index").type) == (0, pa.string())
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT rule FROM alerts WHERE index = ''", [("stale",)]),
+        ("SELECT index, rule FROM alerts ORDER BY index", [("", "stale"), ("NIFTY", "pcr")]),
+        ("SELECT a.index, v.index FROM alerts a LEFT JOIN overview v USING (index)", [("", None), ("NIFTY", "NIFTY")]),
+        ("SELECT index FROM alerts FULL JOIN overview USING (index) ORDER BY ALL", [("",), ("NIFTY",), ("SENSEX",)]),
+    ],
+)
+def test_an_alert_about_the_recorder_has_an_empty_name(
+    tmp_path: Path, sql: str, expected: list[tuple[object, ...]]
+) -> None:
+    archive = ParquetArchive(Settings(dir=tmp_path / "parquet"))
+    archive.open(make_context(tmp_path, ManualClock()))
+    archive.write([snapshot(strikes=3).replace(index=name) for name in ("NIFTY", "SENSEX")])
+    archive.write_alerts([Alert(rule, name, START, "told") for rule, name in (("stale", ""), ("pcr", "NIFTY"))])
+    answer = query.ask(tmp_path / "parquet", sql)
+    found = list(zip(*(column.to_pylist() for column in answer.columns), strict=True))
+    assert sorted(found, key=repr) == expected

@@ -125,6 +125,8 @@ class Rule(Told):
             return ()
         view = view_of(now)
         newest = self._newest.get(index)
+        if newest is None and before is not None and before.ts > now.ts:
+            return ()  # late, before this rule saw anything: its windows would end with what came after
         late = newest is not None and view.at < newest
         if late and before is not None and before.ts < now.ts:
             newest, late = None, False  # not late, the second one: the clock went back, and time goes on from there
@@ -143,7 +145,8 @@ class Rule(Told):
         if first:
             look.past.fill(view, before, self._context)
         for window in look.windows:
-            view[window]  # a window takes what it is asked about
+            # Not looked at: beside a snapshot that comes late its answer would be of the newest one's contracts.
+            window.take(view)
 
     def _one(self, look: Look, view: View, answer: bool | None) -> tuple[Alert, ...]:
         event = self.machine.see(view.index, "", view.ts, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +22,7 @@ from g6_kite.quotes import Table, micros, spot
 from g6_kite.rest import PATIENCE, Rest
 from g6_kite.session import Sessions
 from g6_kite.settings import KiteSettings
-from g6core import AuthExpired, Context, Spot, Unavailable
+from g6core import AuthExpired, Context, DataError, Spot, Unavailable
 
 log = logging.getLogger("g6.kite")
 VIX = "INDIAVIX"
@@ -80,13 +80,16 @@ class Feed:
 
     def spots(self, indices: Sequence[str]) -> Mapping[str, Spot]:
         listed = {name: self._instruments.spot(name) for name in dict.fromkeys((*indices, VIX))}
-        first = [*listed.values(), *(f for index in indices for f in self._instruments.futures(index).values())]
+        first = [*listed.values(), *(f for index in indices for f in self._listed_futures(index))]
         if self._live:
             self._live.begin([one.token for one in first])
             self._tell(self._live)
         now, streamed = time.monotonic(), self._streamed(first)
         missing = [one.key for one in first if one.token not in streamed and self._absent.get(one.key, now) <= now]
         self._begin(missing, any(listed[name].token in streamed for name in indices))
+        if missing:
+            # The answer may have taken as long as a cycle, and the stream went on.
+            streamed = self._streamed(first)
         found = {name: self._level(one, streamed) for name, one in listed.items()}
         return {name: level for name, level in found.items() if level}
 
@@ -111,6 +114,13 @@ class Feed:
         levels = {index: {e: self._level(one, streamed) for e, one in of.items()} for index, of in listed.items()}
         known = {index: {e: s.last for e, s in of.items() if s and s.last} for index, of in levels.items()}
         return {index: prices for index, prices in known.items() if prices}
+
+    def _listed_futures(self, index: str) -> Iterable[Listed]:
+        """None when the list of its exchange cannot be used: its contracts tell that, and it costs no other index."""
+        try:
+            return self._instruments.futures(index).values()
+        except DataError:
+            return ()
 
     def _level(self, one: Listed, streamed: Mapping[int, Spot]) -> Spot | None:
         """An index or a future, as the stream or this pass's request has it; None without a price."""

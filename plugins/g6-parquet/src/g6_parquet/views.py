@@ -25,11 +25,12 @@ CORE = {
     "expires_at TIMESTAMPTZ, atm_strike DOUBLE, contracts BIGINT, quoted BIGINT, future DOUBLE",
     "snapshots": "date DATE, index RECORDED_INDEX, ts TIMESTAMPTZ, source VARCHAR, contracts BIGINT, quoted BIGINT, "
     "simulated DOUBLE, spot DOUBLE, open DOUBLE, high DOUBLE, low DOUBLE, close DOUBLE, vix DOUBLE",
-    "alerts": "date DATE, index RECORDED_INDEX, ts TIMESTAMPTZ, rule VARCHAR, key VARCHAR, severity VARCHAR, "
-    "state VARCHAR, summary VARCHAR, labels STRUCT(key VARCHAR, value VARCHAR)[]",
+    "alerts": "date DATE, index VARCHAR, ts TIMESTAMPTZ, rule VARCHAR, key VARCHAR, severity VARCHAR, state VARCHAR, "
+    "summary VARCHAR, labels STRUCT(key VARCHAR, value VARCHAR)[]",
 }
 """The columns that are always there, and their order; what analytics add follows. RECORDED_INDEX is a type of the
-database that lists the names there are: a number to DuckDB, which groups by it a third quicker than by text."""
+database that lists the names there are: a number to DuckDB, which groups by it a third quicker than by text. An alert
+about the recorder has the index '', which DuckDB would take for null in such a list."""
 
 VIEWS = {
     "options": ("options", "SELECT * FROM {table}"),
@@ -150,12 +151,13 @@ def _sound_first(paths: list[str]) -> tuple[str, ...]:
 
 
 def _union(table: str, groups: Sequence[Sequence[str]]) -> str:
-    nothing = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in _core(table).items())
+    core = _core(table)
+    nothing = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in core.items())
     parts = [f"SELECT {nothing} WHERE false"]
     for paths in groups:
         parts.append(
             f"SELECT * FROM read_parquet({_texts(paths)}, hive_partitioning=true, hive_types_autocast=false, "
-            "hive_types={'index': RECORDED_INDEX, 'date': DATE})"
+            f"hive_types={{'index': {core['index']}, 'date': DATE}})"
         )
     return " UNION ALL BY NAME ".join(parts)
 
