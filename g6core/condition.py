@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from g6core.components import Context
 from g6core.delivery import SinkRunner
@@ -32,18 +32,21 @@ class Condition:
         now: datetime,
         cycle: CycleReport | None,
         opens: datetime | None,
+        interval: timedelta,
         sources: Sequence[Source],
         runners: Mapping[str, SinkRunner],
         problem: str | None,
     ) -> RunReport:
-        """See RunReport. Providers are asked for their sessions while the market is closed."""
+        """See RunReport. Providers are asked for their sessions while the market is closed.
+
+        interval: of now; that of the context is the one that the run began with.
+        """
         context = self._context
-        assert context.interval is not None
         return RunReport(
             ts=now,
             cycle=cycle,
             opens=opens,
-            interval=context.interval,
+            interval=interval,
             missed={index: n for index, n in self.missed.items() if n},
             providers={s.name: s.report(now, self._received, context, ask=opens is not None) for s in sources},
             sinks={name: runner.report() for name, runner in runners.items()},

@@ -113,7 +113,9 @@ class Engine:
         if trading_date(now) != self._pruned:
             self._prune(now)
         problem = self.problem.message if self.problem else None
-        self.run = self._condition.report(now, cycle, opens, self.sources, self.runners, problem)
+        self.run = self._condition.report(
+            now, cycle, opens, self.settings.interval, self.sources, self.runners, problem
+        )
         if not self.assembly.rules:
             return
         path = self._day_for_alerts(now)

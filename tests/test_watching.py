@@ -117,6 +117,16 @@ def test_a_rule_of_the_same_name_goes_on_after_the_settings_changed(tmp_path: Pa
     engine.stop()
 
 
+def test_rules_are_told_the_interval_of_the_settings_as_they_changed(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, Counting())
+    parts = engine.assembly
+    longer = parts.settings.model_copy(update={"interval": 7 * MINUTE})
+    engine.replan(Assembly(longer, parts.providers, parts.plans, [], parts.sinks, parts.rules, ()))
+    engine.watch(START, engine.cycle(START))
+    assert engine.run is not None and engine.run.interval == 7 * MINUTE
+    engine.stop()
+
+
 def test_a_rule_that_is_taken_away_leaves_nothing_behind(tmp_path: Path) -> None:
     def remembered() -> dict[str, str]:
         return {name: state for name, state in (days.rule_states(days.days(tmp_path)[-1]) or {}).items() if state}
