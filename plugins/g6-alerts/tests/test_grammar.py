@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from g6_alerts.compiler import Compiler
-from g6_alerts.formula import NAMES, Writer
+from g6_alerts.formula import NAMES, Draft, Writer
 from g6_alerts.grammar import ExpressionError, parse, parse_number_or_condition
 from g6_alerts.lookup import looked_up
 from g6_alerts.parts import Shared
@@ -101,7 +101,10 @@ def test_any_text_is_refused_or_is_a_condition(text: str) -> None:
     assert all(type(part).__module__ == "g6_alerts.tree" for part in tree.walk())
 
 
-WRITTEN = re.compile(r"(view\[a\d+\]|[ax]\d+|abs|NAN|if|else|and|or|:=|[<>=!]=|[-+*/<>() ])*")
+WRITTEN = re.compile(
+    r"def formula\(view(, a\d+)*\):(\n v\d+ = view\[a\d+\])*"
+    r"\n return (view\[a\d+\]|[avx]\d+|abs|NAN|if|else|and|or|:=|[<>=!]=|[-+*/<>() ])*"
+)
 
 
 @settings(max_examples=120, deadline=None)
@@ -114,9 +117,9 @@ def test_what_is_compiled_has_nothing_of_the_text(text: str) -> None:
     compiler = Compiler(NEAREST, Shared())
     for way in (affirmed, denied):
         if not per_row(tree):
-            writer = Writer(compiler.one)
-            assert WRITTEN.fullmatch(writer.condition(way(tree)))
-            assert all(type(one) is float or hasattr(one, "look") for one in writer.arguments)
+            draft = Draft()
+            assert WRITTEN.fullmatch(draft.source(Writer(compiler.one, draft).condition(way(tree))))
+            assert all(type(one) is float or hasattr(one, "look") for one in draft.arguments)
 
 
 def test_a_compiled_expression_reaches_nothing_of_python() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import fmean
@@ -14,6 +15,7 @@ from g6_alerts.grammar import parse
 from g6_alerts.look import Bound, Look
 from g6_alerts.parts import Shared
 from g6_alerts.settings import RuleSettings
+from g6_alerts.sweep import Seat, Sweep
 from g6_alerts.tree import (
     Arithmetic,
     Comparison,
@@ -28,7 +30,6 @@ from g6_alerts.tree import (
     Over,
     Window,
 )
-from g6_alerts.view import View
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -249,25 +250,29 @@ def test_every_rule_means_what_a_plain_walk_over_its_tree_finds(days: list[Snaps
     texts = [text for text in texts if len(text) <= 500]
     bounds = [Bound(RuleSettings(expr=text), parse(text), FIND) for text in texts]
     shared = Shared()
-    looks = [Look(bound, shared) for bound in bounds]
+    seats = [shared.sweep.join(Look(bound, shared), None) for bound in bounds]
     moments: list[Moment] = []
+    before = None
     for now in days:
-        view = View(now.index, now.ts, now.facts, now)
         moments.append(moment(now))
-        for bound, look in zip(bounds, looks, strict=True):
-            for window in look.windows:
-                window.take(view)
-            try:
-                check(bound, look, view, moments)
-            except Close:
-                continue
+        shared.sweep.look(now, before)
+        for bound, seat in zip(bounds, seats, strict=True):
+            for window in seat.look.windows:
+                window.take(shared.sweep.view)
+            with suppress(Close):
+                check(bound, seat, shared.sweep, moments)
+            shared.sweep.meet(seat)
+        before = now
 
 
-def check(bound: Bound, look: Look, view: View, moments: Sequence[Moment]) -> None:
+def check(bound: Bound, seat: Seat, sweep: Sweep, moments: Sequence[Moment]) -> None:
+    look, view, asked = seat.look, sweep.view, seat not in sweep.new
     if not look.by_row:
-        assert look.answer(view) is Walk(moments).of(bound.tree)
+        expected = Walk(moments).of(bound.tree)
+        assert look.answer(view) is expected
+        assert not asked or (seat in sweep.stirred) is (expected is True)
         return
-    expected = [Walk(moments, symbol).of(bound.tree) for symbol in moments[-1].rows]
+    each = [Walk(moments, symbol).of(bound.tree) for symbol in moments[-1].rows]
     true, false = look.answers(view)
-    assert [True if t else False if f else None for t, f in zip(true, false, strict=True)] == expected
-    assert look.may_be(view) or True not in expected
+    assert [True if t else False if f else None for t, f in zip(true, false, strict=True)] == each
+    assert seat in sweep.stirred or True not in each

@@ -132,3 +132,41 @@ def test_a_word_and_a_number_of_other_expiries_are_kept_apart(opened: Make, at: 
     rules = [opened(f"atm_strike == {first + i}", expiry=code) for i, code in enumerate(codes)]
     rules += [opened(f'code == "{code}"', expiry=code) for code in codes]
     assert [len(list(one.check(now.replace(expiries=strikes), None))) for one in rules] == [1] * len(rules)
+
+
+def test_a_rule_that_cannot_look_at_a_snapshot_keeps_no_other_from_it(opened: Make, at: At) -> None:
+    odd: Any = "much"
+    days = [at(0, spot=1, vix=1), at(1, spot=odd, vix=20), at(2, spot=odd, vix=1), at(3, spot=9, vix=1)]
+    fails, other, window = opened("spot > 5"), opened("vix > 10"), opened("vix > prev(vix) + 10")
+    before, raised = None, []
+    for now in days:
+        if now.facts["spot"] is odd:
+            with pytest.raises(ValueError, match="much"):
+                list(fails.check(now, before))
+        else:
+            raised += [a.state for a in fails.check(now, before)]
+        raised += [f"{a.ts:%M}{a.state}" for one in (other, window) for a in one.check(now, before)]
+        before = now
+    first, then = days[1].ts, days[2].ts
+    assert raised == [*[f"{first:%M}firing"] * 2, *[f"{then:%M}resolved"] * 2, "firing"]
+
+
+class Noted(dict[str, float]):
+    """Facts that know which of them were asked for."""
+
+    def __init__(self, facts: Mapping[str, float]) -> None:
+        super().__init__(facts)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def test_a_closed_rule_is_not_asked_with_the_others_any_more(opened: Make, at: At) -> None:
+    gone, other = opened("vix > 5"), opened("spot > 10")
+    days = [at(i).replace(facts=Noted({"spot": 20.0, "vix": 1.0})) for i in range(4)]
+    assert [len(alerts) for alerts in looked([gone, other], days[:2])] == [0, 1]
+    gone.close()
+    looked([other], days[2:])
+    assert [one.facts.asked for one in days[1:]] == [{"spot", "vix"}, {"spot"}, {"spot"}]  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from g6_alerts import rows
-from g6_alerts.formula import Writer, condition, number
+from g6_alerts.formula import Draft, Writer, condition, number
 from g6_alerts.parts import Seen, Shared, column, fact, word
 from g6_alerts.tree import (
     Arithmetic,
@@ -40,10 +40,13 @@ class Compiler:
         """Whether a condition with one answer per snapshot is true."""
         return condition(affirmed(node), self.one)
 
-    def possible(self, node: Node) -> Callable[[View], bool]:
-        """Whether a condition may be true for an option: quick, from the greatest and least numbers alone."""
-        writer = _Possible(self)
-        return writer.function(writer.condition(affirmed(node)))
+    def possible(self, node: Node, draft: Draft) -> str:
+        """Whether a condition is true, as source of a function.
+
+        Of one for each option, whether it may be for any: quick, from the greatest and least numbers alone.
+        """
+        writer = _Possible(self, draft) if per_row(node) else Writer(self.one, draft)
+        return writer.condition(affirmed(node))
 
     def one(self, node: Node) -> Part:
         """What has one value per snapshot: a number, NaN when it is not known, or whether a condition is true."""
@@ -111,8 +114,8 @@ class Compiler:
 class _Possible(Writer):
     """Asks of each option's condition whether its bounds forbid it."""
 
-    def __init__(self, compiler: Compiler) -> None:
-        super().__init__(compiler.one)
+    def __init__(self, compiler: Compiler, draft: Draft) -> None:
+        super().__init__(compiler.one, draft)
         self._compiler = compiler
 
     def condition(self, node: Node) -> str:
@@ -126,4 +129,6 @@ class _Possible(Writer):
         return below if op in ("<", "<=") else above if op in (">", ">=") else f"({below} and {above})"
 
     def _bound(self, node: Node, apply: np.ufunc) -> str:
-        return f"view[{self.argument(self._compiler.extreme(node, apply))}]" if per_row(node) else self.number(node)
+        if not per_row(node):
+            return self.number(node)
+        return f"view[{self._draft.argument(self._compiler.extreme(node, apply))}]"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from g6_alerts.compiler import Compiler
+from g6_alerts.formula import Draft
 from g6_alerts.lookup import Find, looked_up, only_facts
 from g6_alerts.parts import Shared
 from g6_alerts.past import Past
@@ -62,14 +63,16 @@ class Look:
         self._shown = _shown_part(bound.tree)
         self._compiler = compiler = Compiler(bound.code, shared)
         self.by_row = bound.by_row
-        self.may_be = compiler.possible(self._tree) if self.by_row else compiler.condition(self._tree)
-        """Whether it is true; of a tree for each option, False when it is for none, found without looking at each."""
         self.windows = [compiler.window(part) for part in dict.fromkeys(_windows(bound.tree))]
         self.past = Past(self.windows, only_facts(bound.tree))
 
+    def possible(self, draft: Draft) -> str:
+        """Whether it is true, as source of a function; of a tree for each option, False only when it is for none."""
+        return self._compiler.possible(self._tree, draft)
+
     def answer(self, view: View) -> bool | None:
         """Of a tree with one answer per snapshot; None when it is not known."""
-        return self.may_be(view) or self.untrue(view)
+        return self.true(view) or self.untrue(view)
 
     def untrue(self, view: View) -> bool | None:
         """False when it is known to be false, else None: of a tree with one answer that is not true."""
@@ -96,6 +99,11 @@ class Look:
 
     def _spread(self, part: Part, view: View) -> Bools:
         return spread(view[part], view, self.code)
+
+    @cached_property
+    def true(self) -> Callable[[View], bool]:
+        """Whether a tree with one answer per snapshot is true."""
+        return self._compiler.condition(self._tree)
 
     @cached_property
     def _false(self) -> Callable[[View], bool]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from g6_alerts.sweep import Sweep
 from g6_alerts.view import Part, View
 from g6core import Context
 
@@ -22,9 +23,10 @@ class Seen:
 
 
 class Shared:
-    """The parts of the rules of one recorder, each kept for as long as a rule wants it."""
+    """The parts of the rules of one recorder, each kept for as long as a rule wants it; and the rules together."""
 
     def __init__(self) -> None:
+        self.sweep = Sweep()
         self._parts: WeakValueDictionary[Hashable, Part] = WeakValueDictionary()
 
     def part(self, key: Hashable, make: Callable[[], Part]) -> Part:

@@ -14,8 +14,9 @@ from g6_alerts.lookup import Find
 from g6_alerts.machine import RESOLVED, Machine
 from g6_alerts.parts import Shared, shared_by
 from g6_alerts.settings import RuleSettings, Watch
+from g6_alerts.sweep import Seat, Sweep
 from g6_alerts.template import filled, shown
-from g6_alerts.view import Rows, View, view_of
+from g6_alerts.view import Rows, View
 from g6core import Alert, AlertRule, ConfigError, Context, Finding, Known, Snapshot, trading_date
 
 log = logging.getLogger("g6.alerts")
@@ -70,8 +71,7 @@ class Rule(Told):
         """Why it looks at nothing, or None."""
         self._context: Context | None = None
         self._bound: Bound | None = None
-        self._look: Look | None = None
-        self._newest: dict[str, float] = {}
+        self._place: tuple[Sweep, Seat] | None = None
 
     def bind(self, known: Known) -> None:
         super().bind(known)
@@ -86,22 +86,30 @@ class Rule(Told):
                 raise
             self.resting = f"{e.message}, since no enabled analytic adds it"
 
-    def _compiled(self, now: Snapshot | None = None) -> Look | None:
+    def _joined(self, now: Snapshot | None = None) -> tuple[Sweep, Seat] | None:
         """None when it rests; now: the first snapshot, of which a rule that nobody bound takes the names."""
         if self._bound is None and now is not None and not self.resting:
             self._bind(_names_in(now))
         if self._bound is not None:
-            self._look = Look(self._bound, Shared() if self._context is None else shared_by(self._context))
-        return self._look
+            shared = Shared() if self._context is None else shared_by(self._context)
+            self._place = shared.sweep, shared.sweep.join(Look(self._bound, shared), self._on)
+        return self._place
 
     def open(self, context: Context) -> None:
         super().open(context)
-        self._context, self._look = context, None
-        self._compiled()
+        self.close()
+        self._context = context
+        self._joined()
         if self.resting:
             log.warning("alert rule %s rests: %s", self.name, self.resting)
         for index in self._unknown(context):
             log.warning("alert rule %s is on %s, which the exchange calendar does not know", self.name, index)
+
+    def close(self) -> None:
+        if self._place is not None:
+            sweep, seat = self._place
+            sweep.leave(seat)
+            self._place = None
 
     def restore(self, state: str) -> None:
         super().restore(state)
@@ -119,34 +127,32 @@ class Rule(Told):
         return sorted((self._on or frozenset()) - set(context.calendar.indices))
 
     def check(self, now: Snapshot, before: Snapshot | None) -> Iterable[Alert]:
-        look = self._look or self._compiled(now)
-        index = now.index
-        if look is None or (self._on is not None and index not in self._on):
+        place = self._place or self._joined(now)
+        if place is None:
             return ()
-        view = view_of(now)
-        newest = self._newest.get(index)
-        if newest is None and before is not None and before.ts > now.ts:
-            return ()  # late, before this rule saw anything: its windows would end with what came after
-        late = newest is not None and view.at < newest
-        if late and before is not None and before.ts < now.ts:
-            newest, late = None, False  # not late, the second one: the clock went back, and time goes on from there
-        if look.windows:
-            self._remember(look, view, before, first=newest is None)
-        if late:
+        sweep, seat = place
+        if sweep.now is not now:
+            sweep.look(now, before)
+        true = seat in sweep.stirred
+        if not true and now.index not in self.machine.marks:
+            return ()
+        look, view = seat.look, sweep.view
+        if true and seat in sweep.new:
+            if before is not None and before.ts > now.ts:
+                return ()  # late, before this rule saw anything: its windows would end with what came after
+            true = self._met(sweep, seat, before)
+        if sweep.late:
             return ()  # part of what was, and no news
-        self._newest[index] = view.at
-        may_be = look.may_be
-        true = may_be(view)
-        if not true and index not in self.machine.marks:
-            return ()
         return self._rows(look, view) if look.by_row else self._one(look, view, true or look.untrue(view))
 
-    def _remember(self, look: Look, view: View, before: Snapshot | None, *, first: bool) -> None:
-        if first:
-            look.past.fill(view, before, self._context)
+    def _met(self, sweep: Sweep, seat: Seat, before: Snapshot | None) -> bool:
+        """Learn of the index what came before, and see what is."""
+        look, view = seat.look, sweep.view
+        look.past.fill(view, before, self._context)
         for window in look.windows:
-            # Not looked at: beside a snapshot that comes late its answer would be of the newest one's contracts.
             window.take(view)
+        sweep.meet(seat)
+        return look.by_row or look.true(view)
 
     def _one(self, look: Look, view: View, answer: bool | None) -> tuple[Alert, ...]:
         event = self.machine.see(view.index, "", view.ts, answer)
@@ -155,7 +161,7 @@ class Rule(Told):
     def values(self, now: Snapshot) -> Mapping[str, Any]:
         """What the names of the expression are in a snapshot, for a person who wants to see why."""
         bound = self._bound or Bound(self.rule, self.tree, _names_in(now))
-        view = view_of(now)
+        view = View(now.index, now.ts, now.facts, now)
         return {name: bound.named(view, name) for name in bound.names}
 
     def _rows(self, look: Look, view: View) -> list[Alert]:

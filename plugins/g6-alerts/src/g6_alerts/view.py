@@ -133,16 +133,3 @@ class Rows:
         # NumPy's slice: polars takes longer to set one out than to read a few hundred rows.
         numbers: Floats = cells[self._first : self._first + self.height].astype(np.float64, copy=False)
         return numbers
-
-
-_last: View | None = None
-"""The view that was asked for last; exchanged whole, so threads do not wait for one another."""
-
-
-def view_of(snapshot: Snapshot) -> View:
-    """Its view; the same one for each rule that asks about the same snapshot in a row."""
-    global _last
-    held = _last
-    if held is None or held.snapshot is not snapshot:
-        held = _last = View(snapshot.index, snapshot.ts, snapshot.facts, snapshot)
-    return held
