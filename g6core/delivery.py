@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from g6core.components import Alert, Clock, Context, Sink
 from g6core.days import Entry
 from g6core.errors import DataError, Rejected, Unavailable
-from g6core.faults import FAULTS, told
+from g6core.faults import FAULTS, close, told
 from g6core.logs import about
 from g6core.measuring import SINK_ALERTS, WRITE_SECONDS
 from g6core.reports import SinkReport
@@ -144,10 +144,7 @@ class SinkRunner:
         if self._thread.is_alive():
             log.warning("sink %s does not answer; what it has not got stays in the journal", self.name)
             return
-        try:
-            self.sink.close()
-        except FAULTS as e:
-            log.warning("sink %s failed while closing: %s", self.name, told(e))
+        close(self.sink, f"sink {self.name}")
 
     def _run(self) -> None:
         while not self._stopping:

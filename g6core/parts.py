@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
 from g6core.assembly import Assembly
 from g6core.components import Component, Context
-from g6core.faults import FAULTS, told
-
-log = logging.getLogger("g6.engine")
+from g6core.faults import close
 
 
 class Parts:
@@ -30,12 +27,12 @@ class Parts:
         kept = [part for part, _ in parts]
         for part in [part for part in self._open if part not in kept]:
             self._open.remove(part)
-            _close(part)
+            close(part)
 
     def close(self) -> None:
         """In reverse order."""
         for part in reversed(self._open):
-            _close(part)
+            close(part)
         self._open.clear()
 
 
@@ -45,10 +42,3 @@ def _parts(assembly: Assembly) -> Iterator[tuple[Component, str | None]]:
         yield from ((plan.strategy, None) for plan in plans)
     yield from ((step.analytic, None) for step in assembly.steps)
     yield from ((rule, name) for name, rule in assembly.rules.items())
-
-
-def _close(component: Component) -> None:
-    try:
-        component.close()
-    except FAULTS as e:
-        log.warning("%s failed while closing: %s", type(component).__name__, told(e))

@@ -7,7 +7,6 @@ itself, as after a restart in the middle of the day. Where a day is cut does not
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from g6core.components import Analytic, Context
 from g6core.days import SELECT, days, entry, from_micros, micros, reading
 from g6core.errors import ConfigError, DataError, G6Error, raise_all
 from g6core.exchange import Calendar
-from g6core.faults import FAULTS, told
+from g6core.faults import FAULTS, close, told
 from g6core.history import History
 from g6core.registry import Registry
 from g6core.snapshot import EXPIRIES, OPTIONS, Snapshot, encode_facts, encode_frame
@@ -32,7 +31,6 @@ from g6core.snapshot import EXPIRIES, OPTIONS, Snapshot, encode_facts, encode_fr
 if TYPE_CHECKING:
     from g6core.config import Configuration
 
-log = logging.getLogger("g6.recompute")
 FACTS = ("spot", "open", "high", "low", "close", "vix", "simulated")
 """The facts that the core gives; every other one is an analytic's."""
 BATCH = 16
@@ -213,10 +211,7 @@ def _opened(steps: Sequence[Step], context: Context) -> Iterator[Sequence[Step]]
         yield steps
     finally:
         for analytic in reversed(opened):
-            try:
-                analytic.close()
-            except FAULTS as e:
-                log.warning("%s failed while closing: %s", type(analytic).__name__, told(e))
+            close(analytic)
 
 
 def _pages(unit: Unit) -> Iterator[list[tuple[int, Snapshot]]]:
