@@ -6,10 +6,11 @@ September 2026 of the synthetic market: 21 trading days x 375 minutes x 1,280 ro
 four expiries, the others with two; 40 strikes). Spots, quotes and open interest are the simulator's; volatilities and
 Greeks are computed from them by g6-greeks, row for row, and so are the PCRs; its other eight analytics are off. The
 sinks get ten minutes at a time, and each day is compacted. The last day is also kept as it is while it is recorded, a
-write a minute. PostgreSQL gets the first days only, from the Parquet dataset, as `g6 sinks fill` does it.
+write a minute. PostgreSQL gets the first days only, from the Parquet dataset, as `g6 sinks fill` does it. A second
+dataset, with `digits = 6`, gets all of them from the first one; its size is shown beside.
 
-Making it takes ten minutes and more, and some 5 GB of disk; with --place it stays, and the next run only measures. The
-directory must be one that the user `postgres` can reach when this runs as root.
+Making it takes a quarter of an hour and more, and some 5 GB of disk; with --place it stays, and the next run only
+measures. The directory must be one that the user `postgres` can reach when this runs as root.
 
 A question to Parquet is `g6_parquet.query.ask`, what `g6 query` calls, several times in one process; to the CSV tree it
 is DuckDB's `read_csv`, and polars' `scan_csv`, over the files that hold the answer; to PostgreSQL it is psycopg over
@@ -45,6 +46,7 @@ from polars.testing import assert_frame_equal
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import month_data
+import month_sizes
 from g6_parquet.archive import ParquetArchive
 from g6_parquet.query import ask
 from g6_parquet.settings import Settings
@@ -179,35 +181,6 @@ def at(place: Path, days: Sequence[date]) -> dict[str, Any]:
     }
 
 
-def sizes(place: Path, days: Sequence[date]) -> dict[str, Any]:
-    def size(pattern: str, under: Path) -> int:
-        return sum(path.stat().st_size for path in under.rglob(pattern))
-
-    import pyarrow.parquet as pq
-
-    files = sorted((place / "data" / "parquet" / "options").rglob("*.parquet"))
-    columns: dict[str, int] = {}
-    rows = 0
-    for metadata in (pq.read_metadata(path) for path in files):
-        rows += metadata.num_rows
-        for group in map(metadata.row_group, range(metadata.num_row_groups)):
-            for column in map(group.column, range(group.num_columns)):
-                name = column.path_in_schema
-                columns[name] = columns.get(name, 0) + column.total_compressed_size
-    csv, parquet = size("*.csv", place / "data" / "g6_data"), size("*.parquet", place / "data" / "parquet")
-    return {
-        "rows": rows,
-        "days": len(days),
-        "csv": csv,
-        "csv_files": sum(1 for _ in (place / "data" / "g6_data").rglob("*.csv")),
-        "parquet": parquet,
-        "parquet_files": sum(1 for _ in (place / "data" / "parquet").rglob("*.parquet")),
-        "ratio": csv / parquet,
-        "running_files": sum(1 for _ in (place / "running" / "parquet").rglob("*.parquet")),
-        "columns": dict(sorted(columns.items(), key=lambda item: -item[1])),
-    }
-
-
 def command(place: Path, day: date, plugins: str) -> float:
     """Seconds of the whole `g6 query`, a process of its own; plugins: what the settings select."""
     words = [sys.executable, "-m", "g6core", "query", questions(day)[0].parquet, "--csv"]
@@ -223,7 +196,7 @@ def measure(place: Path, days: Sequence[date], postgres_days: int, repeat: int) 
     with served(place, days[:postgres_days]) as server:
         told = [*asked(place, days, server, repeat), *running(place, days[-1], repeat)]
     return {
-        "sizes": sizes(place, days),
+        "sizes": month_sizes.sizes(place, days),
         "questions": [vars(times) for times in told],
         "at": at(place, days),
         "command_s": command(place, days[len(days) // 8], "parquet"),
@@ -248,13 +221,9 @@ def served(place: Path, days: Sequence[date]) -> Iterator[str | None]:
 
 
 def table(found: dict[str, Any]) -> str:
-    s, at, mb = found["sizes"], found["at"], 1e6
+    at = found["at"]
     lines = [
-        f"{s['rows']:,} rows, {s['days']} days: {s['csv'] / mb:,.0f} MB in {s['csv_files']:,} CSV files, "
-        f"{s['parquet'] / mb:,.0f} MB in {s['parquet_files']:,} Parquet files: {s['ratio']:.1f} times smaller",
-        "",
-        "| Parquet column | bytes a row |\n|---|---|",
-        *(f"| {name} | {size / s['rows']:.2f} |" for name, size in s["columns"].items() if size > 0.1 * s["rows"]),
+        *month_sizes.lines(found["sizes"]),
         "",
         "| question | of | first, ms | median, ms | asked | rows | aim, ms |\n|---|---|---|---|---|---|---|",
     ]
@@ -291,6 +260,7 @@ def main() -> None:
         if given.place is None:
             place.chmod(0o755)
         month_data.make(place, days)
+        month_data.shorten(place)
         found = measure(place, days, given.postgres_days, given.repeat)
     print(json.dumps(found) if given.json else table(found))
 

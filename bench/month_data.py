@@ -1,7 +1,8 @@
 """The synthetic month that `month.py` asks: made once, day by day; an interrupted making goes on.
 
 Under its directory: `data/g6_data` (the tree of g6-csv), `data/parquet` (the dataset of g6-parquet), `running/parquet`
-(the last day as it stands before its close), `raw` (the rows as they were made, by polars alone), `postgres`.
+(the last day as it stands before its close), `six_digits/parquet` (the dataset with `digits = 6`), `raw` (the rows as
+they were made, by polars alone), `postgres`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -110,6 +112,22 @@ def raw_file(place: Path, day: date) -> Path:
     return place / "raw" / f"{day}.arrow"
 
 
+def shorten(place: Path) -> None:
+    """Every day that `six_digits` has not whole, from the dataset with all digits; then compacted."""
+    source, short = ParquetArchive(ParquetSettings()), ParquetArchive(ParquetSettings(digits=6))
+    for one, data_dir in ((source, place / "data"), (short, place / "six_digits")):
+        one.open(make_context(data_dir, CycleClock(minutes(MONTH)[0])))
+    for day in source.days():
+        if short.count(day) == source.count(day):
+            continue
+        began = time.perf_counter()
+        for batch in _in_batches(source.read(day)):
+            short.write(batch)
+        print(f"{day} with six digits in {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    for day in short.days():
+        _compact(place / "six_digits" / "parquet", day)
+
+
 def fill_postgres(place: Path, url: str, days: Sequence[date]) -> None:
     """As `g6 sinks fill` does it, from the Parquet dataset."""
     done = place / "postgres" / "filled"
@@ -118,13 +136,9 @@ def fill_postgres(place: Path, url: str, days: Sequence[date]) -> None:
     for one, data_dir in ((archive, place / "data"), (sink, place)):
         one.open(make_context(data_dir, CycleClock(minutes(MONTH)[0])))
     for day in (day for day in days if str(day) not in have):
-        began, batch = time.perf_counter(), []
-        for s in archive.read(day):
-            batch.append(s)
-            if len(batch) == BATCH:
-                sink.write(batch)
-                batch = []
-        sink.write(batch)
+        began = time.perf_counter()
+        for batch in _in_batches(archive.read(day)):
+            sink.write(batch)
         have.append(str(day))
         done.write_text(" ".join(have))
         print(f"{day} in PostgreSQL in {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
@@ -153,6 +167,11 @@ def _batches(recorder: Assembly, clock: CycleClock, day: date) -> Iterator[list[
             yield batch
             batch = []
     yield batch
+
+
+def _in_batches(taken: Iterator[Snapshot]) -> Iterator[list[Snapshot]]:
+    while batch := list(islice(taken, BATCH)):
+        yield batch
 
 
 def _write(recorder: Assembly, batch: list[Snapshot]) -> list[Snapshot]:

@@ -28,7 +28,9 @@ from g6core.errors import ConfigError, DataError, G6Error
 from g6core.journal import Journal
 from g6core.lock import DirectoryLock
 from g6core.recompute import Outcome, View, recompute
+from g6core.restore import restore
 from g6core.testing import START, snapshots
+from g6core.testing.archive_contract import same
 from g6core.units import STRETCH, Desk, choose, recipe_of
 
 Run = Callable[..., CompletedProcess[str]]
@@ -210,6 +212,23 @@ def test_a_changed_setting_takes_the_place_of_the_old_numbers(tmp_path: Path, re
             assert s.options["moved"].equals((s.options["last_price"] * factor).alias("moved"))
             assert s.options.columns.count("moved") == 1
     assert not list((tmp_path / "out" / "journal").glob("*.new"))
+
+
+def test_what_an_archive_keeps_with_fewer_digits_is_computed_again_with_all(
+    tmp_path: Path, redo: Callable[..., Outcome]
+) -> None:
+    two_days(tmp_path / "D", 3)
+    seventh = f"analytics.drift.factor={1 / 7}"
+    assert redo(seventh, "sinks.parquet.digits=6", plugins="drift,parquet", workers=1).whole
+    shutil.rmtree(tmp_path / "D")
+    (tmp_path / "D").mkdir()
+    shutil.move(tmp_path / "out" / "parquet", tmp_path / "D" / "parquet")
+    restore(load_recorded(None, "parquet", tmp_path / "D", [])[0], None, None)
+    redo(seventh, out="again", workers=1)
+    taken, short, again = ({(s.ts, s.index): s for s in stored(tmp_path / d)} for d in ("out", "D", "again"))
+    for key, was in taken.items():
+        assert not short[key].options["moved"].equals(was.options["moved"])
+        same(again[key], was)
 
 
 def test_what_nobody_declares_is_kept_of_options_and_left_out_elsewhere(

@@ -24,10 +24,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_sample_configuration_is_valid() -> None:
-    (block,) = blocks("toml")
-    settings = Settings(**tomllib.loads(block)["sinks"]["parquet"])
-    assert settings == Settings(compression_level=6, retention="400d")
+def test_the_sample_configurations_are_valid() -> None:
+    shown = [Settings(**tomllib.loads(block)["sinks"]["parquet"]) for block in blocks("toml")]
+    assert shown == [Settings(compression_level=6, retention="400d"), Settings(digits=6)]
 
 
 def test_every_setting_is_explained() -> None:

@@ -69,7 +69,7 @@ class ParquetArchive(Archive):
         def add(store: Store, batch: Sequence[Snapshot]) -> None:
             new = {s.ts: s for s in batch if (s.ts,) not in store.keys}
             if new:
-                store.add(encoded([new[ts] for ts in sorted(new)], store.known))
+                store.add(encoded([new[ts] for ts in sorted(new)], store.known, self._settings.digits))
 
         self._write(_by_place(snapshots, self._root, TABLES), add, ("ts",))
 

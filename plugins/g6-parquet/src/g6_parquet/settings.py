@@ -16,6 +16,13 @@ class Settings(BaseModel):
         None, description="directory of the dataset, as written; without it `parquet` in the data directory"
     )
     compression_level: int = Field(3, ge=1, le=22, description="zstd level: higher is smaller and slower to write")
+    digits: int | None = Field(
+        None,
+        ge=4,
+        le=15,
+        description="what analytics add to the options is rounded to at least so many significant digits; what is "
+        "recorded is never rounded; without it nothing is",
+    )
     merge_files: int = Field(
         10, ge=2, le=100, description="how many files of a size are merged into one during the day"
     )

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from g6_parquet.rounding import rounded
 from g6core import EXPIRIES, OPTIONS, Alert, DataError, Rejected, Snapshot, conform
 
 TIME = pl.Datetime("us", "UTC")
@@ -42,6 +43,8 @@ IN_SNAPSHOT = {"options": ["expiry", "strike", "right"], "expiries": ["expiry"]}
 """The order of the rows of one snapshot."""
 RESERVED = {"index", "date"}
 """Names that the directories give."""
+RECORDED = "exchange_"
+"""How the names of numbers begin that an exchange gives beside the core's columns: they cannot be computed again."""
 
 Schema = dict[str, Any]
 
@@ -70,14 +73,15 @@ class Known:
                 own[name] = _common(own[name], dtype, name)
 
 
-def encoded(batch: Sequence[Snapshot], known: Known) -> dict[str, pl.DataFrame]:
+def encoded(batch: Sequence[Snapshot], known: Known, digits: int | None = None) -> dict[str, pl.DataFrame]:
     """The tables of snapshots of one place, in the order of the batch.
 
-    Raises Rejected (`bad-frame`) for a table that is not what `Snapshot` says or does not fit to what is stored.
+    digits: significant ones that what is computed keeps; None: all. Raises Rejected (`bad-frame`) for a table that is
+    not what `Snapshot` says or does not fit to what is stored.
     """
     try:
         tables = {
-            "options": _stacked(batch, [s.options for s in batch], "options", known),
+            "options": _shortened(_stacked(batch, [s.options for s in batch], "options", known), digits),
             "expiries": _stacked(batch, [s.expiries for s in batch], "expiries", known),
         }
         return {**tables, "snapshots": _facts(batch, known)}
@@ -139,6 +143,17 @@ def _stacked(batch: Sequence[Snapshot], frames: Sequence[pl.DataFrame], table: s
     rows = pl.concat([conform(_plain(f), schema, who="a snapshot") for f in frames], rechunk=True)
     times = pl.Series("ts", [s.ts for s in batch], dtype=TIME)
     return times.gather(np.repeat(np.arange(len(frames)), [f.height for f in frames])).to_frame().hstack(rows)
+
+
+def _shortened(options: pl.DataFrame, digits: int | None) -> pl.DataFrame:
+    computed = [
+        name
+        for name, dtype in options.schema.items()
+        if dtype == pl.Float64 and name not in CORE["options"] and not name.startswith(RECORDED)
+    ]
+    if digits is None or not computed:
+        return options
+    return options.with_columns(rounded(options.select(computed), digits).get_columns())
 
 
 def _facts(batch: Sequence[Snapshot], known: Known) -> pl.DataFrame:
