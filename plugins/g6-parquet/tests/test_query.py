@@ -281,6 +281,14 @@ def test_the_commands_use_the_settings_of_the_sink(recorded: Path, run: Run, tmp
     assert run("compact", "--date", "2020-01-01")[0] == 1
 
 
+def test_a_directory_without_any_files_is_named(run: Run, tmp_path: Path) -> None:
+    for words in (["query", "SELECT 1"], ["compact"], ["compact", "--all"]):
+        code, out, err = run(*words)
+        assert (code, out) == (1, "")
+        assert err.startswith("error[nothing-recorded]: no Parquet files are there")
+        assert str(tmp_path / "parquet") in err
+
+
 def test_a_mistake_on_the_command_line(recorded: Path, run: Run) -> None:
     code, out, err = run("query", "SELECT strik FROM options", "--json")
     assert code == 2

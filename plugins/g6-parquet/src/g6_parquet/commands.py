@@ -106,6 +106,13 @@ def compact(day: date | None, everything: bool, as_json: bool, **options: Any) -
     settings, context = _lent(options)
     root, today = settings.directory(context.data_dir).absolute(), trading_date(context.clock.now())
     there = [place for tables in (TABLES, ALERTS) for place in places(root, tables)]
+    if not there:
+        raise DataError(
+            "no Parquet files are there to be compacted",
+            code="nothing-recorded",
+            where=str(root),
+            hint="--data-dir names another directory",
+        )
     chosen = [p for p in there if everything or (p.day == day if day else p.day < today)]
     if day and not chosen:
         raise DataError(f"nothing is stored of {day}", code="no-such-day", where=str(root))
