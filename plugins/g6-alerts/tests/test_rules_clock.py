@@ -37,6 +37,11 @@ def test_when_the_clock_went_back_time_goes_on_from_there(
     assert [f"{(a.ts - at(0).ts).total_seconds() / 60:.0f}{a.state[0]}" for a in raised] == expected
 
 
+def test_late_snapshots_of_one_time_do_not_put_the_clock_back(rule: Make, at: At, told: Told) -> None:
+    days = [at(minute, spot=spot) for minute, spot in [(2, LOW), (1, HIGH), (1, HIGH), (3, LOW)]]
+    assert told(rule("spot > 100"), days) == []
+
+
 def test_a_window_knows_nothing_of_a_time_that_is_still_to_come(rule: Make, at: At, told: Told) -> None:
     days = [at(60 + i, spot=90) for i in range(4)] + [at(i, spot=spot) for i, spot in enumerate([1, 2, 3, 4])]
     for expr in ('avg(spot, "2m") < 50', 'change(spot, "2m") == 2'):

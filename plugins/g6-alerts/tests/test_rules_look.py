@@ -115,6 +115,23 @@ def test_a_rule_at_a_strike_raises_one_alert_an_option(rule: Make, told: Told) -
     assert alerts[0].summary == text
 
 
+def test_a_column_that_is_missing_for_once_is_not_known(rule: Make, told: Told) -> None:
+    """As when an analytic fails in one cycle."""
+    now = snapshot(strikes=3, expiries=2)
+    days = [now.replace(ts=now.ts + timedelta(minutes=i)) for i in range(3)]
+    having = [
+        one.add(options=[pl.Series("iv", [value] * one.options.height)])
+        for one, value in zip(days, [9.0, 9.0, -9.0], strict=True)
+    ]
+    having[1] = days[1]
+    for expr in ("options.iv > 5", "options.iv > offset", "min(iv, 9 + offset * 0) > 5 or iv + offset > 5"):
+        one = rule(expr)
+        assert {a.state for a in told(one, having[:1])} == {"firing"}, expr
+        state = one.state()
+        assert told(one, having[1:2]) == [] and one.state() == state, expr
+        assert {a.state for a in told(one, having[2:])} == {"resolved"}, expr
+
+
 def test_each_option_has_a_state_and_a_past_of_its_own(rule: Make, told: Told) -> None:
     days = [snapshot(strikes=3, expiries=1).replace(ts=snapshot().ts + timedelta(minutes=i)) for i in range(4)]
     symbol = days[0].options["symbol"][0]

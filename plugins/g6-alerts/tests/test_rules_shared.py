@@ -19,6 +19,8 @@ At = Callable[..., Snapshot]
 Make = Callable[..., Rule]
 Told = Callable[[Rule, Sequence[Snapshot]], list[Alert]]
 WINDOWS = ['change(spot, "2m") > 3', 'avg(spot, "3m") > 4', "prev(spot) > 6", 'zscore(spot, "4m") > 1']
+ASKED = [*WINDOWS, "spot > 0", 'spot > 6 and avg(spot, "5m") < 6']
+"""The last window is not asked for in each snapshot."""
 SPOTS = [1, 2, 9, 3, 8, 7, 1, 9, 9, 2]
 
 
@@ -71,8 +73,8 @@ def of_two(at: At) -> list[Snapshot]:
 
 def test_together_they_raise_what_each_raises_alone(rule: Make, opened: Make, at: At) -> None:
     days = of_two(at)
-    together = looked([opened(expr) for expr in WINDOWS * 3], days)
-    alone = [looked([rule(expr)], days)[0] for expr in WINDOWS * 3]
+    together = looked([opened(expr) for expr in ASKED * 3], days)
+    alone = [looked([rule(expr)], days)[0] for expr in ASKED * 3]
     assert together == alone and all(alone)
 
 
@@ -113,6 +115,17 @@ def test_a_rule_that_comes_later_knows_what_was(opened: Make, context: Context, 
     assert context.history.asked == asked  # type: ignore[attr-defined]
 
 
+def test_a_rule_that_begins_with_a_late_snapshot_knows_what_was(opened: Make, context: Context, at: At) -> None:
+    days = [at(minute, spot=spot) for minute, spot in [(0, 1), (1, 1), (2, 9), (2.5, 1)]]
+    late, now = at(1.5, spot=1), at(3, spot=1)
+    first = opened('avg(spot, "3m") > 5')
+    assert looked([first], days) == [[]]
+    later = opened('avg(spot, "2m") > 2')
+    context.history.snapshots = [*days[:2], late, *days[2:]]  # type: ignore[attr-defined]
+    assert [list(one.check(late, days[3])) for one in (first, later)] == [[], []]
+    assert [a.labels["value"] for a in later.check(now, late)] == ["3"]
+
+
 def test_a_window_that_nobody_looked_through_for_a_while_begins_anew(opened: Make, context: Context, at: At) -> None:
     days = [at(i, "SENSEX", spot=spot) for i, spot in enumerate([1, 5, 2, 9])]
     first = opened("spot > prev(spot) + 5", on=["NIFTY", "SENSEX"])
@@ -137,18 +150,45 @@ def test_a_word_and_a_number_of_other_expiries_are_kept_apart(opened: Make, at: 
 def test_a_rule_that_cannot_look_at_a_snapshot_keeps_no_other_from_it(opened: Make, at: At) -> None:
     odd: Any = "much"
     days = [at(0, spot=1, vix=1), at(1, spot=odd, vix=20), at(2, spot=odd, vix=1), at(3, spot=9, vix=1)]
-    fails, other, window = opened("spot > 5"), opened("vix > 10"), opened("vix > prev(vix) + 10")
+    fails, others = opened("spot > 5"), [opened("vix > 10"), opened("vix > prev(vix) + 10")]
     before, raised = None, []
     for now in days:
+        if now is days[1]:
+            others.append(opened("vix > 11"))
         if now.facts["spot"] is odd:
             with pytest.raises(ValueError, match="much"):
                 list(fails.check(now, before))
         else:
             raised += [a.state for a in fails.check(now, before)]
-        raised += [f"{a.ts:%M}{a.state}" for one in (other, window) for a in one.check(now, before)]
+        raised += [f"{a.ts:%M}{a.state}" for one in others for a in one.check(now, before)]
         before = now
     first, then = days[1].ts, days[2].ts
-    assert raised == [*[f"{first:%M}firing"] * 2, *[f"{then:%M}resolved"] * 2, "firing"]
+    assert raised == [*[f"{first:%M}firing"] * 3, *[f"{then:%M}resolved"] * 3, "firing"]
+
+
+def test_a_late_snapshot_that_one_rule_cannot_look_at_counts_in_the_windows_of_the_others(opened: Make, at: At) -> None:
+    odd: Any = "much"
+    days = [at(0, spot=1, vix=9), at(2, spot=1, vix=9), at(1, spot=odd, vix=1), at(3, spot=1, vix=9)]
+    fails, window = opened("prev(spot) > 5"), opened('avg(vix, "3m") < 7')
+    raised, before = [], None
+    for now in days:
+        if now.facts["spot"] is odd:
+            with pytest.raises(ValueError, match="much"):
+                list(fails.check(now, before))
+        else:
+            assert list(fails.check(now, before)) == []
+        raised += [(a.ts, a.labels["value"]) for a in window.check(now, before)]
+        before = now
+    assert raised == [(days[3].ts, "6.333")]
+
+
+def test_rules_may_look_at_a_day_one_after_the_other(rule: Make, opened: Make, at: At) -> None:
+    """As in a notebook: what one has seen is not the past of the next one."""
+    days = of_two(at)
+    rules = [opened(expr) for expr in ASKED]
+    for one in rules:
+        assert looked([one], days) == looked([rule(one.rule.expr)], days) != [[]], one.rule.expr
+        one.close()
 
 
 class Noted(dict[str, float]):
@@ -163,10 +203,11 @@ class Noted(dict[str, float]):
         return super().get(name, default)
 
 
-def test_a_closed_rule_is_not_asked_with_the_others_any_more(opened: Make, at: At) -> None:
+def test_a_closed_rule_is_not_asked_with_the_others_any_more(opened: Make, context: Context, at: At) -> None:
     gone, other = opened("vix > 5"), opened("spot > 10")
     days = [at(i).replace(facts=Noted({"spot": 20.0, "vix": 1.0})) for i in range(4)]
     assert [len(alerts) for alerts in looked([gone, other], days[:2])] == [0, 1]
+    gone.open(context)  # a second time, which counts once
     gone.close()
     looked([other], days[2:])
     assert [one.facts.asked for one in days[1:]] == [{"spot", "vix"}, {"spot"}, {"spot"}]  # type: ignore[attr-defined]

@@ -70,6 +70,12 @@ class Look:
         """Whether it is true, as source of a function; of a tree for each option, False only when it is for none."""
         return self._compiler.possible(self._tree, draft)
 
+    @cached_property
+    def true(self) -> Callable[[View], bool]:
+        """The same, as a function of its own."""
+        draft = Draft()
+        return draft.function(self.possible(draft))
+
     def answer(self, view: View) -> bool | None:
         """Of a tree with one answer per snapshot; None when it is not known."""
         return self.true(view) or self.untrue(view)
@@ -99,11 +105,6 @@ class Look:
 
     def _spread(self, part: Part, view: View) -> Bools:
         return spread(view[part], view, self.code)
-
-    @cached_property
-    def true(self) -> Callable[[View], bool]:
-        """Whether a tree with one answer per snapshot is true."""
-        return self._compiler.condition(self._tree)
 
     @cached_property
     def _false(self) -> Callable[[View], bool]:

@@ -133,26 +133,28 @@ class Rule(Told):
         sweep, seat = place
         if sweep.now is not now:
             sweep.look(now, before)
-        true = seat in sweep.stirred
-        if not true and now.index not in self.machine.marks:
+        true, marked = seat in sweep.stirred, now.index in self.machine.marks
+        if not (true or marked):
             return ()
+        if seat in sweep.alone:
+            if sweep.late and seat in sweep.new:
+                return ()  # its windows would end with what came after
+            true = self._alone(sweep, seat, before)
+        if sweep.late or not (true or marked):
+            return ()  # what is late is part of what was, and no news
         look, view = seat.look, sweep.view
-        if true and seat in sweep.new:
-            if before is not None and before.ts > now.ts:
-                return ()  # late, before this rule saw anything: its windows would end with what came after
-            true = self._met(sweep, seat, before)
-        if sweep.late:
-            return ()  # part of what was, and no news
         return self._rows(look, view) if look.by_row else self._one(look, view, true or look.untrue(view))
 
-    def _met(self, sweep: Sweep, seat: Seat, before: Snapshot | None) -> bool:
-        """Learn of the index what came before, and see what is."""
-        look, view = seat.look, sweep.view
-        look.past.fill(view, before, self._context)
+    def _alone(self, sweep: Sweep, seat: Seat, before: Snapshot | None) -> bool:
+        """Look without the others. A rule that does not know the index yet learns what came before."""
+        look, view, new = seat.look, sweep.view, seat in sweep.new
+        if new:
+            look.past.fill(view, before, self._context)
         for window in look.windows:
             window.take(view)
-        sweep.meet(seat)
-        return look.by_row or look.true(view)
+        if new:
+            sweep.meet(seat)
+        return not sweep.late and look.true(view)
 
     def _one(self, look: Look, view: View, answer: bool | None) -> tuple[Alert, ...]:
         event = self.machine.see(view.index, "", view.ts, answer)

@@ -31,8 +31,9 @@ class Sweep:
     """The rules of one recorder.
 
     now: the snapshot that was looked at last; view: of it. late: whether it is older than one before it.
-    new: the rules that look at it by themselves, since it is the first one of its index that they see. stirred: these,
-    and those that it says something to: what they ask is true, or may be for an option.
+    new: the rules that see their first snapshot of its index. alone: the rules that look at it by themselves: these, or
+    all when it is not as it should be. stirred: these, and those that it says something to: what they ask is true, or
+    may be for an option.
     """
 
     def __init__(self) -> None:
@@ -40,41 +41,56 @@ class Sweep:
         self.view: View
         self.late = False
         self.new: frozenset[Seat] = frozenset()
+        self.alone: frozenset[Seat] = frozenset()
         self.stirred: frozenset[Seat] = frozenset()
-        self._seats: list[Seat] = []
+        self._seats: dict[Seat, None] = {}
         self._indices: dict[str, _Index] = {}
+        self._made: dict[tuple[tuple[Seat, ...], tuple[Seat, ...]], _Asked] = {}
+        """Most indices have the same rules, and to compile those takes a while."""
 
     def join(self, look: Look, on: frozenset[str] | None) -> Seat:
         seat = Seat(look, on)
-        self._change([*self._seats, seat])
+        self._seats[seat] = None
+        self._changed()
         return seat
 
     def leave(self, seat: Seat) -> None:
-        self._change([one for one in self._seats if one is not seat])
-
-    def _change(self, seats: list[Seat]) -> None:
-        self.now, self._seats = None, seats
+        del self._seats[seat]
         for index in self._indices.values():
-            index.met &= set(seats)
+            index.met.discard(seat)
+        self._changed()
+
+    def _changed(self) -> None:
+        self.now = None
+        self._made.clear()
+        for index in self._indices.values():
             index.asked = None
 
     def look(self, now: Snapshot, before: Snapshot | None) -> None:
-        """Find out whom a snapshot stirs. before: the same index one cycle earlier."""
+        """Find out whom a snapshot stirs. before: the same index one cycle earlier, None when there is none."""
         view = View(now.index, now.ts, now.facts, now)
         index = self._indices.setdefault(now.index, _Index())
-        late = index.newest is not None and view.at < index.newest
-        if late and before is not None and before.ts < now.ts:
-            late = False  # the second one that is: the clock went back, and time goes on from there
+        older = index.newest is not None and view.at < index.newest
+        late = before is not None and (before.ts > now.ts or (older and before.ts == now.ts))
+        if older and not late:
+            # So is what came last, or nothing came: the clock went back, and time goes on from there.
             index.met, index.asked = set(), None
         if not late:
             index.newest = view.at
-        asked = index.asked = index.asked or _Asked.of(now.index, self._seats, index.met)
+        asked = index.asked = index.asked or self._asked(now.index, index.met)
         try:
-            self.new, self.stirred = asked.new, asked.new.union(asked.stirred(view, late))
+            self.alone, self.stirred = asked.new, asked.new.union(asked.stirred(view, late))
         except ODD:
             # Each looks by itself, so that the one that cannot is alone to blame.
-            self.new = self.stirred = asked.everyone
-        self.now, self.view, self.late = now, view, late
+            self.alone = self.stirred = asked.everyone
+        self.now, self.view, self.late, self.new = now, view, late, asked.new
+
+    def _asked(self, index: str, met: set[Seat]) -> _Asked:
+        wanted = [seat for seat in self._seats if seat.on is None or index in seat.on]
+        key = tuple(s for s in wanted if s in met), tuple(s for s in wanted if s not in met)
+        if key not in self._made:
+            self._made[key] = _Asked(*key)
+        return self._made[key]
 
     def meet(self, seat: Seat) -> None:
         """Count a rule among those that know the index of the snapshot."""
@@ -101,11 +117,6 @@ class _Asked:
         self._windows = list(dict.fromkeys(window for seat in seats for window in seat.look.windows))
         draft = Draft()
         self._conditions = draft.function(f"[{', '.join(seat.look.possible(draft) for seat in seats)}]")
-
-    @classmethod
-    def of(cls, index: str, seats: Sequence[Seat], met: set[Seat]) -> _Asked:
-        wanted = [seat for seat in seats if seat.on is None or index in seat.on]
-        return cls([s for s in wanted if s in met], [s for s in wanted if s not in met])
 
     def stirred(self, view: View, late: bool) -> Iterable[Seat]:
         for window in self._windows:

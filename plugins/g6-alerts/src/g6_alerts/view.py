@@ -125,7 +125,7 @@ class Rows:
 
     def _read(self, name: str) -> Floats:
         column = self._column(name)
-        cells = np.empty(0) if column is None else column.to_numpy()
+        cells = np.empty(0, object) if column is None else column.to_numpy()
         if cells.dtype.kind not in "fiu":
             if column is None or column.dtype != pl.Boolean:
                 return np.full(self.height, np.nan)
