@@ -101,10 +101,8 @@ def test_any_text_is_refused_or_is_a_condition(text: str) -> None:
     assert all(type(part).__module__ == "g6_alerts.tree" for part in tree.walk())
 
 
-WRITTEN = re.compile(
-    r"def formula\(view(, a\d+)*\):(\n v\d+ = view\[a\d+\])*"
-    r"\n return (view\[a\d+\]|[avx]\d+|abs|NAN|if|else|and|or|:=|[<>=!]=|[-+*/<>() ])*"
-)
+BODY = r"(view\[a\d+\]|[avx]\d+|abs|NAN|if|else|and|or|:=|[<>=!]=|[-+*/<>() ])*"
+WRITTEN = re.compile(rf"def formula\(view(, a\d+)*\):(\n [vx]\d+ = {BODY})*\n return {BODY}")
 
 
 @settings(max_examples=120, deadline=None)

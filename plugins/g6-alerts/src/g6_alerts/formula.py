@@ -41,6 +41,7 @@ class Draft:
         self.arguments: list[Any] = []
         self._places: dict[int, str] = {}
         self._read: dict[str, str] = {}
+        self._computed: dict[Node, tuple[str, str]] = {}
         self._names = 0
 
     def function(self, body: str) -> FunctionType:
@@ -49,6 +50,7 @@ class Draft:
     def source(self, body: str) -> str:
         arguments = ", ".join(["view", *(f"a{i}" for i in range(len(self.arguments)))])
         lines = [f"{name} = view[{argument}]" for argument, name in self._read.items()]
+        lines += [f"{name} = {source}" for name, source in self._computed.values()]
         return "\n ".join([f"def formula({arguments}):", *lines, f"return {body}"])
 
     def argument(self, value: Any) -> str:
@@ -63,6 +65,12 @@ class Draft:
         """What a part is in the view, looked up before anything else."""
         argument = self.argument(part)
         return self._read.setdefault(argument, f"v{argument[1:]}")
+
+    def computed(self, node: Node, source: str) -> str:
+        """What a number is, computed once before anything is compared with it. source: of the node."""
+        if node not in self._computed:
+            self._computed[node] = self.name(), source
+        return self._computed[node][0]
 
     def name(self) -> str:
         """One that nobody has yet."""
@@ -79,17 +87,23 @@ class Writer:
     def number(self, node: Node) -> str:
         if isinstance(node, Number):
             return self._draft.argument(node.value)
+        if isinstance(node, Name | Window | Over):
+            return self.looked_up(node)
+        # Rules of one measure with several limits compute it once; what takes time waits until it is needed.
+        source = self._composed(node)
+        quick = not any(isinstance(part, Window | Over) for part in node.walk())
+        return self._draft.computed(node, source) if quick else source
+
+    def _composed(self, node: Node) -> str:
         if isinstance(node, Negative):
             return f"(-{self.number(node.of)})"
         if isinstance(node, Arithmetic):
             return self._arithmetic(node)
-        if isinstance(node, Function):
-            parts = [self.number(part) for part in node.operands]
-            return (
-                f"abs({parts[0]})" if node.name == "abs" else self._extreme(parts, ">" if node.name == "max" else "<")
-            )
-        assert isinstance(node, Name | Window | Over)
-        return self.looked_up(node)
+        assert isinstance(node, Function)
+        parts = [self.number(part) for part in node.operands]
+        if node.name == "abs":
+            return f"abs({parts[0]})"
+        return self._extreme(parts, ">" if node.name == "max" else "<")
 
     def condition(self, node: Node) -> str:
         if isinstance(node, Logic):

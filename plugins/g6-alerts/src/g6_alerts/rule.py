@@ -143,7 +143,10 @@ class Rule(Told):
         if sweep.late or not (true or marked):
             return ()  # what is late is part of what was, and no news
         look, view = seat.look, sweep.view
-        return self._rows(look, view) if look.by_row else self._one(look, view, true or look.untrue(view))
+        if look.by_row:
+            return self._rows(look, view)
+        event = self.machine.see(view.index, "", view.ts, true or look.untrue(view))
+        return () if event is None else (self._told(view, event, "", look.value(view), None),)
 
     def _alone(self, sweep: Sweep, seat: Seat, before: Snapshot | None) -> bool:
         """Look without the others. A rule that does not know the index yet learns what came before."""
@@ -155,10 +158,6 @@ class Rule(Told):
         if new:
             sweep.meet(seat)
         return not sweep.late and look.true(view)
-
-    def _one(self, look: Look, view: View, answer: bool | None) -> tuple[Alert, ...]:
-        event = self.machine.see(view.index, "", view.ts, answer)
-        return () if event is None else (self._told(view, event, "", look.value(view), None),)
 
     def values(self, now: Snapshot) -> Mapping[str, Any]:
         """What the names of the expression are in a snapshot, for a person who wants to see why."""
