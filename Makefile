@@ -15,7 +15,7 @@ KERNELS  := $(shell find plugins/g6-greeks/src -name '*.py')
 demo: $(USABLE)
 	$(BIN)/g6 demo
 
-# Each process of a run reads all tests; what it makes of them is kept for the next run.
+# What it makes of the tests is kept, for the processes of a run and for the next run.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(MADE)
 	$(BIN)/python -m pytest
@@ -47,11 +47,11 @@ $(READY): $(USABLE) requirements-dev.txt
 	@$(PIP) install --no-build-isolation -r requirements-dev.txt
 	@touch $@
 
-# Once, on all cores. Otherwise each of the processes that start together would make it for itself.
+# Once, on all cores. Otherwise each of the processes that start together would make it for itself: the kernels'
+# machine code, and what pytest makes of the tests. What is wrong with a test is told by the run itself.
 $(MADE): $(READY) $(KERNELS)
 	@echo "compiling the analytics"
-	@$(BIN)/python -m tests.compiled
-	@touch $@
+	@$(BIN)/python -m pytest --collect-only -qq -n 0 > /dev/null 2>&1 & $(BIN)/python -m tests.compiled && { wait $$!; touch $@; }
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info plugins/*/src/*.egg-info

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from tests.launch import Launcher
 
@@ -26,48 +24,32 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(scope="session")
-def once(shared_place: Path) -> Callable[[str, Callable[[Path], object]], Path]:
-    """`once(name, make)`: a directory that `make` filled, once for all worker processes of a session."""
-
-    def directory(name: str, make: Callable[[Path], object]) -> Path:
-        place, unfinished = shared_place / f"once-{name}", shared_place / f"unfinished-{name}"
-        with FileLock(shared_place / f"{name}.lock"):
-            if not place.exists():
-                shutil.rmtree(unfinished, ignore_errors=True)
-                unfinished.mkdir()
-                make(unfinished)
-                unfinished.rename(place)
-        return place
-
-    return directory
-
-
-@pytest.fixture(scope="session")
-def pip_install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+def pip_install(tmp_path_factory: pytest.TempPathFactory, launcher: Launcher) -> Callable[..., str]:
     """`pip_install(source, …)` builds and installs packages without the network: their directory for PYTHONPATH."""
 
     def install(*sources: Path) -> str:
         place = tmp_path_factory.mktemp("installed")
-        build(place, *sources)
+        build(launcher, place, *sources)
         return str(place / "site")
 
     return install
 
 
-def build(place: Path, *sources: Path) -> None:
+def build(launcher: Launcher, place: Path, *sources: Path) -> None:
     """Into `place`/site."""
-    copies = [str(shutil.copytree(source, place / source.name)) for source in sources]
-    command = [sys.executable, "-m", "tests.wheels", str(place / "site"), *copies]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    copies = [shutil.copytree(source, place / source.name) for source in sources]
+    done = launcher.run("tests.wheels", place / "site", *copies, cwd=REPO, env=dict(os.environ))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
-def installed(once: Callable[..., Path]) -> Callable[..., list[str]]:
+def installed(once: Callable[..., Path], launcher: Launcher) -> Callable[..., list[str]]:
     """`installed("toy_plugin", …)` installs packages of tests/data, each once a session: directories for PYTHONPATH."""
 
     def install(*names: str) -> list[str]:
-        return [str(once(name, lambda place, name=name: build(place, FOREIGN / name)) / "site") for name in names]
+        return [
+            str(once(name, lambda place, name=name: build(launcher, place, FOREIGN / name)) / "site") for name in names
+        ]
 
     return install
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.launch import Launcher
 
@@ -43,6 +45,23 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory for what the worker processes of a session have in common."""
     place = tmp_path_factory.getbasetemp()
     return place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+
+
+@pytest.fixture(scope="session")
+def once(shared_place: Path) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`once(name, make)`: a directory that `make` filled, once for all worker processes of a session."""
+
+    def directory(name: str, make: Callable[[Path], object]) -> Path:
+        place, unfinished = shared_place / f"once-{name}", shared_place / f"unfinished-{name}"
+        with FileLock(shared_place / f"{name}.lock"):
+            if not place.exists():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                make(unfinished)
+                unfinished.rename(place)
+        return place
+
+    return directory
 
 
 @pytest.fixture(scope="session")

@@ -155,11 +155,18 @@ class Redis(Server):
 
 
 class Postgres(Server):
-    """url: of the database `g6` for SQLAlchemy with psycopg; `create(name)` makes another one, for a test alone."""
+    """url: of the database `g6` for SQLAlchemy with psycopg; `create(name)` makes another one, for a test alone.
+
+    cluster: a directory that `initialise` filled, to begin with a copy of it; without one it makes its own.
+    """
 
     program = "postgres"
     package = "postgresql"
     _home = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))[-1:]
+
+    def __init__(self, cluster: Path | None = None) -> None:
+        super().__init__()
+        self._cluster = cluster
 
     @classmethod
     def found(cls) -> str | None:
@@ -191,11 +198,24 @@ class Postgres(Server):
     def start(self) -> None:
         data = self.place / "data"
         if not data.exists():
-            if os.geteuid() == 0:
-                # It refuses to run as root.
-                shutil.chown(self.place, "postgres", "postgres")
-            self._run("initdb", "-D", str(data), "-U", "g6", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            if self._cluster is None:
+                self.initialise()
+            else:
+                self._own()
+                subprocess.run(["cp", "-a", self._cluster, data], check=True)
         super().start()
+
+    def initialise(self) -> Path:
+        """The directory of a new cluster, at `place`. No server must run."""
+        data = self.place / "data"
+        self._own()
+        self._run("initdb", "-D", str(data), "-U", "g6", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        return data
+
+    def _own(self) -> None:
+        if os.geteuid() == 0:
+            # It refuses to run as root.
+            shutil.chown(self.place, "postgres", "postgres")
 
     def kill(self) -> None:
         """All its processes: one that lived on would still write, which no power failure does."""
@@ -310,8 +330,8 @@ def _or_skip(kind: type[Server]) -> type[Server]:
     pytest.skip(reason)
 
 
-def _started(kind: type[Server]) -> Iterator[Server]:
-    server = _or_skip(kind)()
+def _started(kind: type[Server], *options: Any) -> Iterator[Server]:
+    server = _or_skip(kind)(*options)
     try:
         server.start()
         yield server
@@ -332,9 +352,21 @@ def redis_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres_cluster(once: Callable[..., Path]) -> Path:
+    """For `Postgres`, which starts from a copy of it much quicker."""
+    _or_skip(Postgres)
+
+    def make(place: Path) -> None:
+        with closing(Postgres()) as server:
+            subprocess.run(["cp", "-a", server.initialise(), place], check=True)
+
+    return once("postgres", make) / "data"
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_cluster: Path) -> Iterator[Server]:
     """Shared by the tests of a worker: leave it running, and `create` a database of your own."""
-    yield from _started(Postgres)
+    yield from _started(Postgres, postgres_cluster)
 
 
 @pytest.fixture
@@ -350,9 +382,9 @@ def own_redis_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Server]:
+def own_postgres(postgres_cluster: Path) -> Iterator[Server]:
     """For this test alone, which may kill, pause and start it."""
-    yield from _started(Postgres)
+    yield from _started(Postgres, postgres_cluster)
 
 
 @pytest.fixture

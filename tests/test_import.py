@@ -164,7 +164,7 @@ def test_what_was_recorded_stays_and_what_is_missing_is_added(g6: G6, tmp_path: 
 def test_a_killed_import_is_completed_by_repeating_it(
     g6: G6, tmp_path: Path, launcher: Launcher, clean_env: Callable[..., dict[str, str]]
 ) -> None:
-    tree(tmp_path / "old", instants=120, days=2, indices=("NIFTY", "BANKNIFTY"))
+    tree(tmp_path / "old", instants=60, days=2, indices=("NIFTY", "BANKNIFTY"))
     command = ("import", "g6-csv", "old", "--plugins", "csv", "--data-dir", "D", "--json")
     with open(os.devnull, "r+b") as nothing:
         process = launcher.start("g6core", *command, cwd=tmp_path, env=clean_env(), stdio=(nothing,) * 3)
@@ -174,9 +174,9 @@ def test_a_killed_import_is_completed_by_repeating_it(
         process.kill()
         assert process.wait() == -signal.SIGKILL
     left = instants(tmp_path / "D")
-    assert 0 < len(left) < 480
+    assert 0 < len(left) < 240
     report = done(g6(*command))
-    assert (report["snapshots"], report["there"]) == (480 - len(left), {"replay": len(left)})
+    assert (report["snapshots"], report["there"]) == (240 - len(left), {"replay": len(left)})
     done(g6("import", "g6-csv", "old", "--plugins", "csv", "--data-dir", "whole", "--json"))
     assert instants(tmp_path / "D") == instants(tmp_path / "whole")
     trees = [
@@ -189,7 +189,7 @@ def test_a_killed_import_is_completed_by_repeating_it(
 def test_an_interrupted_import_says_how_to_go_on(
     tmp_path: Path, launcher: Launcher, clean_env: Callable[..., dict[str, str]]
 ) -> None:
-    tree(tmp_path / "old", instants=300, days=3, indices=("NIFTY", "BANKNIFTY"))
+    tree(tmp_path / "old", instants=100, days=4, indices=("NIFTY", "BANKNIFTY"))
     read, write = os.pipe()
     with open(os.devnull, "r+b") as nothing, open(write, "wb") as output:
         command = ("import", "g6-csv", "old", "--data-dir", "D")
@@ -198,7 +198,7 @@ def test_an_interrupted_import_says_how_to_go_on(
         first = told.readline()
         os.kill(process.pid, signal.SIGINT)
         rest = told.read()
-    assert "2025-09-26  600 snapshots" in first
+    assert "2025-09-26  200 snapshots" in first
     assert process.wait() == 130, rest
     assert "the same command goes on where it stopped" in rest
 

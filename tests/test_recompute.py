@@ -8,8 +8,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -32,6 +30,7 @@ from g6core.restore import restore
 from g6core.testing import START, snapshots
 from g6core.testing.archive_contract import same
 from g6core.units import STRETCH, Desk, choose, recipe_of
+from tests.launch import Launcher, Piped
 
 Run = Callable[..., CompletedProcess[str]]
 Env = Callable[..., dict[str, str]]
@@ -138,10 +137,6 @@ def rows(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def stored(data_dir: Path) -> list[Snapshot]:
     return [s for path in days.days(data_dir) for _, s in days.read_day(path)]
-
-
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "g6core", "recompute", *map(str, arguments)]
 
 
 # --- the numbers -----------------------------------------------------------------------------------------------------
@@ -496,7 +491,7 @@ def test_what_a_worker_cannot_start_with_is_the_error_of_the_command(tmp_path: P
 
 
 def running(marker: Path) -> list[int]:
-    """Processes that were started with it as G6_TEST_MARKER, and what they started."""
+    """Processes that were started by one with it as G6_TEST_MARKER. That one, which was forked, is not among them."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -507,13 +502,10 @@ def running(marker: Path) -> list[int]:
     return found
 
 
-def started(place: Path, env: dict[str, str], *settings: str) -> subprocess.Popen[str]:
+def started(launcher: Launcher, place: Path, env: dict[str, str], setting: str) -> Piped:
     """A recomputation of D into out with two workers, as soon as a day is in the making."""
-    words = [w for s in settings for w in ("--set", s)]
-    process = subprocess.Popen(
-        command("--plugins", "drift", "--data-dir", "D", "--out", "out", "--workers", "2", *words),
-        cwd=place, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+    words = ("--plugins", "drift", "--data-dir", "D", "--out", "out", "--workers", "2", "--set", setting)
+    process = launcher.piped("g6core", "recompute", *words, cwd=place, env=env)
     end = time.monotonic() + 60
     while not list((place / "out").glob("journal/*.new")) and time.monotonic() < end and process.poll() is None:
         time.sleep(0.005)
@@ -522,10 +514,11 @@ def started(place: Path, env: dict[str, str], *settings: str) -> subprocess.Pope
 
 @POSIX
 def test_killed_in_the_middle_there_is_no_half_day_and_a_repetition_makes_all(
-    tmp_path: Path, drift: str, clean_env: Env, redo: Callable[..., Outcome]
+    tmp_path: Path, drift: str, clean_env: Env, redo: Callable[..., Outcome], launcher: Launcher
 ) -> None:
     two_days(tmp_path / "D", 40)
-    process = started(tmp_path, clean_env([drift], G6_TEST_MARKER=str(tmp_path)), "analytics.drift.sleep=0.02")
+    env = clean_env([drift], G6_TEST_MARKER=str(tmp_path))
+    process = started(launcher, tmp_path, env, "analytics.drift.sleep=0.02")
     process.kill()
     process.communicate()
     assert list((tmp_path / "out" / "journal").glob("*.new"))
@@ -542,13 +535,17 @@ def test_killed_in_the_middle_there_is_no_half_day_and_a_repetition_makes_all(
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_processes_at_once_with_a_line_that_says_how_to_go_on(
-    tmp_path: Path, drift: str, clean_env: Env, number: signal.Signals
+    tmp_path: Path, drift: str, clean_env: Env, number: signal.Signals, launcher: Launcher
 ) -> None:
     first, *_ = two_days(tmp_path / "D", 40)
-    process = started(tmp_path, clean_env([drift], G6_TEST_MARKER=str(tmp_path)), "analytics.drift.sleep=0.2")
+    env = clean_env([drift], G6_TEST_MARKER=str(tmp_path))
+    process = started(launcher, tmp_path, env, "analytics.drift.sleep=0.2")
+    workers = running(tmp_path)
+    assert len(workers) >= 2
     began = time.monotonic()
-    # A terminal's Ctrl-C reaches the whole group.
-    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    # A terminal's Ctrl-C reaches them all.
+    for pid in (process.pid, *workers) if number == signal.SIGINT else (process.pid,):
+        os.kill(pid, number)
     _, errors = process.communicate(timeout=30)
     assert time.monotonic() - began < 2
     assert process.returncode == 130

@@ -124,11 +124,11 @@ def follow(data_dir: Path) -> Iterator[Follow]:
         recorder.close()
 
 
-def until(holds: Callable[[], object], seconds: float = 60) -> None:
+def until(holds: Callable[[], object], seconds: float = 60, pause: float = 0.005) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.005)
+        time.sleep(pause)
 
 
 def record(recorder: Recorder, batches: Batches, instants: int) -> None:
@@ -369,9 +369,9 @@ def test_files_on_a_full_disk(
 
 
 def test_postgres_on_a_full_disk(
-    data_dir: Path, follow: Follow, batches: Batches, on_small_disk: Callable[..., Postgres]
+    data_dir: Path, follow: Follow, batches: Batches, on_small_disk: Callable[..., Postgres], postgres_cluster: Path
 ) -> None:
-    server = on_small_disk(Postgres(), megabytes=90)
+    server = on_small_disk(Postgres(postgres_cluster), megabytes=90)
     url = server.create("full")
     sink = Watched(SqlSink(SqlSettings(url=url, timeout=timedelta(seconds=5))))
     recorder = follow(sink)
@@ -389,10 +389,10 @@ def test_postgres_on_a_full_disk(
 
 
 def test_postgres_that_dies_of_a_full_disk(
-    data_dir: Path, follow: Follow, batches: Batches, on_small_disk: Callable[..., Postgres]
+    data_dir: Path, follow: Follow, batches: Batches, on_small_disk: Callable[..., Postgres], postgres_cluster: Path
 ) -> None:
     """Without room for its log it ends, and cannot start again before there is some."""
-    server = on_small_disk(Postgres(), megabytes=90)
+    server = on_small_disk(Postgres(postgres_cluster), megabytes=90)
     url = server.create("full")
     sink = Watched(SqlSink(SqlSettings(url=url, timeout=timedelta(seconds=5))))
     recorder = follow(sink)
@@ -447,7 +447,8 @@ def test_victoria_metrics_that_dies_of_a_full_disk(
     ballast.unlink()
     server.start()
     record(recorder, batches, 3)
-    until(lambda: of_influx(server) == as_influx_has_it(data_dir))
+    expected = as_influx_has_it(data_dir)
+    until(lambda: of_influx(server) == expected, pause=0.2)
     assert recorder.dead_letters() == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import pluggy
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from g6core import AnalyticSpec, ProviderSpec, SinkSpec, strategies
+from g6core import AnalyticSpec, ProviderSpec, SinkSpec, redact, strategies
 from g6core.config import Configuration, resolve
 from g6core.errors import G6Error, Problems
 from g6core.layers import read
@@ -90,6 +90,14 @@ def live() -> ProviderSpec:
 def tape() -> ProviderSpec:
     """A provider that must be told a file."""
     return TAPE
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What is a secret in these tests, as ordinary words are, is none in the next ones of the process."""
+    before = redact._secrets.copy()
+    yield
+    redact._secrets.intersection_update(before)
 
 
 @pytest.fixture(autouse=True)

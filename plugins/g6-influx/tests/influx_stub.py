@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 FLOAT = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 SPECIAL = ", ="
+PLAIN = re.compile(r"[^\\, =\x00-\x1f]*")
 Value = float | int | str | bool
 
 
@@ -68,15 +69,15 @@ def _add(to: dict[str, Any], key: str, value: Any, line: str) -> None:
 def _name(line: str, at: int, ends: str) -> tuple[int, str]:
     """Up to one of `ends`; a backslash stands before a special character or not at all."""
     found = ""
-    while line[at : at + 1] and line[at] not in ends:
-        if line[at] == "\\":
-            at += 1
-            if line[at : at + 1] not in [*SPECIAL]:
-                raise Bad(f"a backslash before {line[at : at + 1]!r}: {line!r}")
-        elif line[at] in SPECIAL or line[at] < " ":
+    while plain := PLAIN.match(line, at):
+        found, at = found + plain[0], plain.end()
+        if not line[at : at + 1] or line[at] in ends:
+            break
+        if line[at] != "\\":
             raise Bad(f"{line[at]!r} in a name: {line!r}")
-        found += line[at]
-        at += 1
+        if line[at + 1 : at + 2] not in [*SPECIAL]:
+            raise Bad(f"a backslash before {line[at + 1 : at + 2]!r}: {line!r}")
+        found, at = found + line[at + 1], at + 2
     if not found or at >= len(line):
         raise Bad(f"a name without text or without end: {line!r}")
     return at, found

@@ -74,9 +74,13 @@ class Kite:
         if token in self.failures:
             raise self.failures[token]
         last = min(end, self.history_until or self.clock.now())
-        ts = [] if token in self.quiet else open_minutes(start, last)
-        columns = {"ts": ts, **{n: [float(token)] * len(ts) for n in ("open", "high", "low", "close")}}
-        return pl.DataFrame({**columns, "volume": [75] * len(ts), "oi": [1500] * len(ts)}, schema=CANDLES)
+        ts = open_minutes(start, last)
+        if token in self.quiet:
+            ts = ts.clear()
+        prices = {n: float(token) for n in ("open", "high", "low", "close")}
+        return ts.to_frame().select(
+            "ts", *(pl.lit(value, CANDLES[n]).alias(n) for n, value in {**prices, "volume": 75, "oi": 1500}.items())
+        )
 
     @property
     def tokens(self) -> list[int]:
@@ -84,14 +88,14 @@ class Kite:
 
 
 @cache
-def open_minutes(start: datetime, end: datetime) -> list[datetime]:
-    """The minutes of sessions that begin from start to end."""
+def open_minutes(start: datetime, end: datetime) -> pl.Series:
+    """The minutes of sessions that begin from start to end, named ts."""
     days = [start.date() + timedelta(days=n) for n in range((end.date() - start.date()).days + 1)]
     found = []
     for session in filter(None, (CALENDAR.session("NFO", day) for day in days)):
         n = (session[1] - session[0]) // timedelta(minutes=1)
         found += [m for m in (session[0] + timedelta(minutes=i) for i in range(n)) if start <= m <= end]
-    return found
+    return pl.Series("ts", found, CANDLES["ts"])
 
 
 class Place:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
-from g6_kite.redact import Redacting, guard, redacted
+from g6_kite.redact import FAMILIES, Redacting, guard, redacted
 
 KEY, TOKEN, SECRET = "abcd1234efgh5678", "XbDeF0hIjKlMnOpQrStUvWxYz0123456", "s3cr3ts3cr3ts3cr3ts3cr3ts3cr3t99"
 REQUEST, CHECKSUM = (
@@ -67,12 +67,18 @@ def log() -> Iterator[io.StringIO]:
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    root, level = logging.getLogger(), logging.getLogger().level
+    root = logging.getLogger()
+    # Some libraries silence others as soon as they are used.
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in FAMILIES}
+    for logger in levels:
+        logger.setLevel(logging.NOTSET)
+    levels[root] = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     yield written
     root.removeHandler(handler)
-    root.setLevel(level)
+    for logger, level in levels.items():
+        logger.setLevel(level)
 
 
 @pytest.mark.parametrize(
