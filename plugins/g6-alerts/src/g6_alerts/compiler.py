@@ -45,8 +45,7 @@ class Compiler:
 
         Of one for each option, whether it may be for any: quick, from the greatest and least numbers alone.
         """
-        writer = _Possible(self, draft) if per_row(node) else Writer(self.one, draft)
-        return writer.condition(affirmed(node))
+        return _Possible(self, draft).condition(affirmed(node))
 
     def one(self, node: Node) -> Part:
         """What has one value per snapshot: a number, NaN when it is not known, or whether a condition is true."""

@@ -66,9 +66,10 @@ class Draft:
         argument = self.argument(part)
         return self._read.setdefault(argument, f"v{argument[1:]}")
 
-    def computed(self, node: Node, source: str) -> str:
-        """What a number is, computed once before anything is compared with it. source: of the node."""
+    def computed(self, node: Node, write: Callable[[Node], str]) -> str:
+        """What a number is, computed once before anything is compared with it. write: gives the source of the node."""
         if node not in self._computed:
+            source = write(node)  # what it needs comes before it
             self._computed[node] = self.name(), source
         return self._computed[node][0]
 
@@ -90,9 +91,8 @@ class Writer:
         if isinstance(node, Name | Window | Over):
             return self.looked_up(node)
         # Rules of one measure with several limits compute it once; what takes time waits until it is needed.
-        source = self._composed(node)
         quick = not any(isinstance(part, Window | Over) for part in node.walk())
-        return self._draft.computed(node, source) if quick else source
+        return self._draft.computed(node, self._composed) if quick else self._composed(node)
 
     def _composed(self, node: Node) -> str:
         if isinstance(node, Negative):
