@@ -89,24 +89,33 @@ class Place:
     def deciding(self) -> Path:
         return self.directory(self.tables[-1])
 
+    @cached_property
+    def _below(self) -> str:
+        return os.sep.join(("", f"index={quote(self.index, safe='')}", f"date={self.day}"))
+
     def _directory(self, table: str) -> str:
-        return os.sep.join((str(self.root), table, f"index={quote(self.index, safe='')}", f"date={self.day}"))
+        return f"{self.root}{os.sep}{table}{self._below}"
 
     def segments(self) -> list[Segment]:
         """Those that count, in the order of their writes; none when there is no such place."""
-        return live(self.every_segment(), self._directory(self.tables[-1]))
+        return self._listed()[1]
 
     def every_segment(self) -> list[Segment]:
         """The superseded ones as well."""
+        return self._listed()[0]
+
+    def _listed(self) -> tuple[list[Segment], list[Segment]]:
+        """Every segment, and those that count."""
         directory = self._directory(self.tables[-1])
         names = _names(directory)
         for _ in range(_TRIES):
             again = _names(directory)
             found = [segment for name in again if (segment := parse(name))]
-            if again == names and not gaps(live(found, directory)):
+            counted = live(found, directory)
+            if again == names and not gaps(counted):
                 break
             names = again
-        return found
+        return found, counted
 
 
 def parse(name: str) -> Segment | None:

@@ -68,9 +68,10 @@ def opened(root: Path, sql: str, memory: str) -> duckdb.DuckDBPyConnection:
 @lru_cache(maxsize=1)
 def _over(files: Files, indices: tuple[str, ...], memory: str) -> duckdb.DuckDBPyConnection:
     """A database with the views, shut off from everything else. It is kept, since to make one takes longer than most
-    questions do; a file of a name never changes, so the same files are the same answers."""
+    questions do; a file of a name never changes, so the same files are the same answers. What is set is GLOBAL: each
+    question has a cursor of its own, which a plain SET does not reach."""
     db = database(memory)
-    db.execute("SET parquet_metadata_cache = true")
+    db.execute("SET GLOBAL parquet_metadata_cache = true")
     db.execute(f"CREATE TYPE recorded_index AS ENUM (SELECT unnest({_texts(indices)}))")
     for name, groups in files:
         table, view = VIEWS[name]
