@@ -24,6 +24,7 @@ _HOMES = {
     "Sink": "components",
     "Archive": "components",
     "AlertRule": "components",
+    "RuleGroup": "components",
     "Clock": "components",
     "Context": "components",
     "Finding": "reports",
@@ -120,6 +121,7 @@ __all__ = [
     "Records",
     "Rejected",
     "Remark",
+    "RuleGroup",
     "RunReport",
     "Session",
     "Sink",
@@ -160,7 +162,19 @@ if TYPE_CHECKING:
     from g6core.chains import chain_json, chain_rows, expiry_row, ladder, snapshot_json
     from g6core.cli.lending import configured, configured_all
     from g6core.cli.options import config_options
-    from g6core.components import Alert, AlertRule, Analytic, Archive, Clock, Context, Provider, Sink, Spot, Strategy
+    from g6core.components import (
+        Alert,
+        AlertRule,
+        Analytic,
+        Archive,
+        Clock,
+        Context,
+        Provider,
+        RuleGroup,
+        Sink,
+        Spot,
+        Strategy,
+    )
     from g6core.days import read_day
     from g6core.discovery import installed
     from g6core.durations import Duration

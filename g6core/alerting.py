@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from g6core.components import Alert, AlertRule
+from g6core.components import Alert, AlertRule, RuleGroup
 from g6core.cursor import Cursor
 from g6core.days import RULES, Entry, rule_states
 from g6core.errors import DataError
@@ -31,6 +31,8 @@ class Rules:
     def __init__(self, rules: Mapping[str, AlertRule], journal: Journal) -> None:
         self._rules = rules
         self._journal = journal
+        self._groups: Groups | None = None
+        """Made when the rules are open."""
         self._before: dict[str, Snapshot] = {}
         self._failures: dict[tuple[str, str], int] = {}
         self._uncommitted: dict[Path, tuple[list[AlertRow], int | None]] = {}
@@ -45,7 +47,7 @@ class Rules:
         for name, rule in rules.items():
             if name in self._rules:
                 rule.restore(self._rules[name].state())
-        self._rules = rules
+        self._rules, self._groups = rules, None
         self._failures.clear()
 
     def catch_up(self, paths: Sequence[Path]) -> None:
@@ -133,10 +135,17 @@ class Rules:
     def _check(self, snapshot: Snapshot) -> list[tuple[AlertRow, Alert]]:
         found: list[tuple[AlertRow, Alert]] = []
         before = self._before.get(snapshot.index)
-        for name, rule in self._rules.items():
+        for name, rule in self._concerned(snapshot, before):
             found += self._guarded(name, snapshot.index, rule.check, snapshot, before)
         self._before[snapshot.index] = snapshot
         return found
+
+    def _concerned(self, now: Snapshot, before: Snapshot | None) -> Iterable[tuple[str, AlertRule]]:
+        if self._groups is None:
+            self._groups = Groups(self._rules)
+        concerned = self._groups.concerned(now, before)
+        # Failures in a row are counted by asking, so nobody is passed over while there are any.
+        return self._rules.items() if self._failures else concerned
 
     def _guarded(
         self, name: str, index: str, ask: Callable[..., Iterable[Alert]], *about: object
@@ -162,3 +171,36 @@ class Rules:
         RULE_FAILURES.labels(name).inc()
         muted = "; muted from now on" if self._failures[key] == MUTED_AFTER else ""
         log.warning("alert rule %s on %s: %s%s", name, index or "the recorder", told(e), muted)
+
+
+class Groups:
+    """The rules as they are asked: some by themselves, the others together."""
+
+    def __init__(self, rules: Mapping[str, AlertRule]) -> None:
+        # By identity: a rule is its author's class, and need not be hashable.
+        self._rules = {id(rule): (name, rule) for name, rule in rules.items()}
+        self._alone: set[int] = set()
+        self._together: dict[int, tuple[RuleGroup, set[int]]] = {}
+        for name, rule in rules.items():
+            group = _group(name, rule)
+            members = self._alone if group is None else self._together.setdefault(id(group), (group, set()))[1]
+            members.add(id(rule))
+
+    def concerned(self, now: Snapshot, before: Snapshot | None) -> list[tuple[str, AlertRule]]:
+        """The rules that have to be asked about a snapshot, with their names."""
+        found = set(self._alone)
+        for group, members in self._together.values():
+            try:
+                found.update(map(id, group.concerned(now, before)))
+            except FAULTS:
+                # Each is asked, so that those to blame are told of and the others are heard.
+                found |= members
+        return [named for key, named in self._rules.items() if key in found]
+
+
+def _group(name: str, rule: AlertRule) -> RuleGroup | None:
+    try:
+        return rule.group()
+    except FAULTS as e:
+        log.warning("alert rule %s is asked by itself: %s", name, told(e))
+        return None

@@ -7,7 +7,7 @@ strategies, analytics and alert rules run inline in the cycle. No component need
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -252,6 +252,17 @@ class Archive(Sink):
         """The newest snapshot of the index at or before the instant, of that trading date; None when there is none."""
 
 
+class RuleGroup(Protocol):
+    """Rules that are asked together, since most rules have nothing to say about most snapshots."""
+
+    def concerned(self, now: Snapshot, before: Snapshot | None) -> Collection[AlertRule]:
+        """The rules of the group that may have something to say: only they are asked for their alerts, by `check`.
+
+        Asked once for each snapshot, and given the same as `check`. After an exception all of them are asked.
+        """
+        ...
+
+
 class AlertRule(Component, ABC):
     """Looks at each snapshot after it was recorded."""
 
@@ -267,6 +278,11 @@ class AlertRule(Component, ABC):
 
         An exception is logged and mutes the rule for that index after five in a row.
         """
+
+    def group(self) -> RuleGroup | None:
+        """What this rule is asked together with others by; None: it is asked about every snapshot. Asked once after
+        `open`, and again when the settings were read anew."""
+        return None
 
     def watch(self, run: RunReport) -> Iterable[Alert]:
         """The alerts about the recorder itself; called after each cycle, once its snapshots were checked, and at each

@@ -14,6 +14,7 @@ import polars as pl
 from g6_alerts.grammar import parse
 from g6_alerts.look import Bound, Look
 from g6_alerts.parts import Shared
+from g6_alerts.rule import Rule
 from g6_alerts.settings import RuleSettings
 from g6_alerts.sweep import Seat, Sweep
 from g6_alerts.tree import (
@@ -248,17 +249,20 @@ BY_OPTION = conditions(EACH | windowed(EACH) | SINGLE, WORDS)
 @given(snapshots(), st.lists(BY_SNAPSHOT | BY_OPTION, min_size=1, max_size=4))
 def test_every_rule_means_what_a_plain_walk_over_its_tree_finds(days: list[Snapshot], texts: list[str]) -> None:
     texts = [text for text in texts if len(text) <= 500]
-    bounds = [Bound(RuleSettings(expr=text), parse(text), FIND) for text in texts]
+    rules = [RuleSettings(expr=text) for text in texts]
+    bounds = [Bound(rule, parse(rule.expr), FIND) for rule in rules]
     shared = Shared()
-    seats = [shared.sweep.join(Look(bound, shared), None) for bound in bounds]
+    seats = [
+        shared.sweep.join(Rule(rule), Look(bound, shared), None) for rule, bound in zip(rules, bounds, strict=True)
+    ]
     moments: list[Moment] = []
     before = None
     for now in days:
         moments.append(moment(now))
         shared.sweep.look(now, before)
         for bound, seat in zip(bounds, seats, strict=True):
-            for window in seat.look.windows:
-                window.take(shared.sweep.view)
+            for series in seat.look.series:
+                series.take(shared.sweep.view)
             with suppress(Close):
                 check(bound, seat, shared.sweep, moments)
             shared.sweep.meet(seat)

@@ -27,7 +27,7 @@ from g6_alerts.tree import (
 )
 from g6_alerts.truth import affirmed, denied
 from g6_alerts.view import Part, View
-from g6_alerts.windows import RowTrack, Track
+from g6_alerts.windows import FINDS, ROW_FINDS, Lookback, Series, row_track, track
 
 
 class Compiler:
@@ -58,10 +58,15 @@ class Compiler:
     def extreme(self, node: Node, apply: np.ufunc) -> Part:
         return self._shared.part((apply.__name__, node), lambda: rows.extreme(apply, self.each(node)))
 
-    def window(self, node: Window) -> Track | RowTrack:
+    def outermost(self, node: Name, apply: str) -> Part:
+        name = node.name.rpartition(".")[2]
+        return self._shared.part((apply, name), lambda: rows.outermost(name, apply))
+
+    def series(self, node: Window) -> Series:
+        """What the window remembers."""
         found = self.each(node) if per_row(node) else self.one(node)
-        assert isinstance(found, Track | RowTrack)
-        return found
+        assert isinstance(found, Lookback)
+        return found.series
 
     def _one(self, node: Node) -> Part:
         if isinstance(node, Name):
@@ -70,7 +75,8 @@ class Compiler:
         if isinstance(node, Is):
             return word(node.name.code, node.name.name.rpartition(".")[2], node.word, node.negated)
         if isinstance(node, Window):
-            return Track(node.name, node.seconds, number(node.of, self.one))
+            series = self._shared.part(("series", node.of), lambda: track(number(node.of, self.one)))
+            return Lookback(FINDS[node.name], node.seconds, series)
         if isinstance(node, Over):
             return self._over(node)
         return Seen(condition(node, self.one) if is_condition(node) else number(node, self.one))
@@ -92,7 +98,8 @@ class Compiler:
         if isinstance(node, Is):
             return rows.row_word(node.name.code, node.name.name.rpartition(".")[2], node.word, node.negated)
         if isinstance(node, Window):
-            return RowTrack(node.name, node.seconds, self.each(node.of), self.code)
+            series = self._shared.part(("series", node.of), lambda: row_track(self.each(node.of), self.code))
+            return Lookback(ROW_FINDS[node.name], node.seconds, series)
         return self._together(node)
 
     def _together(self, node: Any) -> Part:
@@ -122,12 +129,25 @@ class _Possible(Writer):
             return super().condition(node)
         if not isinstance(node, Comparison) or node.ops[0] == "!=":
             return "True"
+        tight = self._within(node, self._bound)
+        if any(per_row(side) and not isinstance(side, Name) for side in node.operands):
+            return tight
+        return f"({self._within(node, self._outermost)} and {tight})"
+
+    def _within(self, node: Comparison, bound: Callable[[Node, np.ufunc], str]) -> str:
+        """Whether the bounds of two numbers let them compare so."""
         (a, b), op = node.operands, node.ops[0]
-        below = self.compared(op if op != "==" else "<=", self._bound(a, np.fmin), self._bound(b, np.fmax))
-        above = self.compared(op if op != "==" else ">=", self._bound(a, np.fmax), self._bound(b, np.fmin))
+        below = self.compared(op if op != "==" else "<=", bound(a, np.fmin), bound(b, np.fmax))
+        above = self.compared(op if op != "==" else ">=", bound(a, np.fmax), bound(b, np.fmin))
         return below if op in ("<", "<=") else above if op in (">", ">=") else f"({below} and {above})"
 
     def _bound(self, node: Node, apply: np.ufunc) -> str:
-        if not per_row(node):
+        return self._part(self._compiler.extreme(node, apply)) if per_row(node) else self.number(node)
+
+    def _outermost(self, node: Node, apply: np.ufunc) -> str:
+        if not isinstance(node, Name) or not per_row(node):
             return self.number(node)
-        return f"view[{self._draft.argument(self._compiler.extreme(node, apply))}]"
+        return self._part(self._compiler.outermost(node, "max" if apply is np.fmax else "min"))
+
+    def _part(self, part: Part) -> str:
+        return f"view[{self._draft.argument(part)}]"

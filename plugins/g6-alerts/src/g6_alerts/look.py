@@ -55,7 +55,7 @@ class Bound:
 class Look:
     """A tree whose names were looked up, compiled for views. shared: what other rules look at, too.
 
-    windows: all that it remembers.
+    series: all that it remembers.
     """
 
     def __init__(self, bound: Bound, shared: Shared) -> None:
@@ -63,8 +63,8 @@ class Look:
         self._shown = _shown_part(bound.tree)
         self._compiler = compiler = Compiler(bound.code, shared)
         self.by_row = bound.by_row
-        self.windows = [compiler.window(part) for part in dict.fromkeys(_windows(bound.tree))]
-        self.past = Past(self.windows, only_facts(bound.tree))
+        self.series = list(dict.fromkeys(compiler.series(part) for part in _windows(bound.tree)))
+        self.past = Past(self.series, only_facts(bound.tree))
 
     def possible(self, draft: Draft) -> str:
         """Whether it is true, as source of a function; of a tree for each option, False only when it is for none."""

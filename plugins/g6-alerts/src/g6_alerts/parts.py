@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from g6_alerts.sweep import Sweep
-from g6_alerts.view import Part, View
+from g6_alerts.view import View
 from g6core import Context
+
+T = TypeVar("T")
 
 
 class Seen:
@@ -27,11 +29,11 @@ class Shared:
 
     def __init__(self) -> None:
         self.sweep = Sweep()
-        self._parts: WeakValueDictionary[Hashable, Part] = WeakValueDictionary()
+        self._parts: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
 
-    def part(self, key: Hashable, make: Callable[[], Part]) -> Part:
+    def part(self, key: Hashable, make: Callable[[], T]) -> T:
         """The part of that key; made when there is none."""
-        found = self._parts.get(key)
+        found: T | None = self._parts.get(key)
         if found is None:
             found = self._parts[key] = make()
         return found

@@ -6,26 +6,26 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from g6_alerts.view import View
-from g6_alerts.windows import SLACK, Window
+from g6_alerts.windows import SLACK, Series
 from g6core import Context, Snapshot, trading_date
 
 
 class Past:
-    """only_facts: the windows look at facts alone, which are read without any table."""
+    """only_facts: the series are of facts alone, which are read without any table."""
 
-    def __init__(self, windows: Sequence[Window], only_facts: bool) -> None:
-        self._windows, self._only_facts = windows, only_facts
+    def __init__(self, series: Sequence[Series], only_facts: bool) -> None:
+        self._series, self._only_facts = series, only_facts
 
     def fill(self, now: View, before: Snapshot | None, context: Context | None) -> None:
-        """Let the windows see what came before the snapshot on its trading day, unless they did."""
-        windows = [window for window in self._windows if not window.follows(now, before)]
-        if not windows:
+        """Let the series see what came before the snapshot on its trading day, unless they did."""
+        missing = [series for series in self._series if not series.follows(now, before)]
+        if not missing:
             return
-        for window in windows:
-            window.forget(now.index)
-        for view in self._views(now, before, context, max(window.seconds for window in windows)):
-            for window in windows:
-                window.take(view)
+        views = self._views(now, before, context, max(series.reach for series in missing))
+        for series in missing:
+            series.forget(now.index)  # once the others are read: rules may look into the same series
+            for view in views:
+                series.take(view)
 
     def _views(self, now: View, before: Snapshot | None, context: Context | None, reach: float) -> list[View]:
         same_day = before is not None and trading_date(before.ts) == now.day

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from g6_alerts.parts import Seen
 from g6_alerts.view import Floats, Part, View
@@ -98,6 +99,22 @@ def extreme(apply: np.ufunc, part: Part) -> Seen:
     def look(view: View) -> float:
         values = view[part]
         return float(apply.reduce(values)) if len(values) else np.nan
+
+    return Seen(look)
+
+
+def outermost(name: str, apply: str) -> Seen:
+    """The greatest or the least of a column over the options of all expiries, NaN for nothing. apply: max or min.
+
+    polars finds it before the options of one expiry are as much as set out.
+    """
+
+    def look(view: View) -> float:
+        column = None if view.snapshot is None else view.snapshot.options.get_column(name, default=None)
+        if column is None or not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+            return np.nan
+        value = getattr(column, apply)()
+        return np.nan if value is None else float(value)
 
     return Seen(look)
 

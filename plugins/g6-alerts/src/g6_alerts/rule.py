@@ -17,7 +17,7 @@ from g6_alerts.settings import RuleSettings, Watch
 from g6_alerts.sweep import Seat, Sweep
 from g6_alerts.template import filled, shown
 from g6_alerts.view import Rows, View
-from g6core import Alert, AlertRule, ConfigError, Context, Finding, Known, Snapshot, trading_date
+from g6core import Alert, AlertRule, ConfigError, Context, Finding, Known, RuleGroup, Snapshot, trading_date
 
 log = logging.getLogger("g6.alerts")
 MOST_ROWS = 20
@@ -92,7 +92,7 @@ class Rule(Told):
             self._bind(_names_in(now))
         if self._bound is not None:
             shared = Shared() if self._context is None else shared_by(self._context)
-            self._place = shared.sweep, shared.sweep.join(Look(self._bound, shared), self._on)
+            self._place = shared.sweep, shared.sweep.join(self, Look(self._bound, shared), self._on)
         return self._place
 
     def open(self, context: Context) -> None:
@@ -111,10 +111,15 @@ class Rule(Told):
             sweep.leave(seat)
             self._place = None
 
+    def group(self) -> RuleGroup | None:
+        return None if self._place is None else self._place[0]
+
     def restore(self, state: str) -> None:
         super().restore(state)
         if self._on is not None:
             self.machine.keep_only(self._on)  # nothing of another index comes in any more, so it would fire for ever
+        if self._place is not None:
+            self._place[0].changed()
 
     def diagnose(self, context: Context) -> Iterable[Finding]:
         if self.resting:
@@ -133,7 +138,8 @@ class Rule(Told):
         sweep, seat = place
         if sweep.now is not now:
             sweep.look(now, before)
-        true, marked = seat in sweep.stirred, now.index in self.machine.marks
+        index, machine = now.index, self.machine
+        true, marked = seat in sweep.stirred, index in machine.marks
         if not (true or marked):
             return ()
         if seat in sweep.alone:
@@ -142,19 +148,19 @@ class Rule(Told):
             true = self._alone(sweep, seat, before)
         if sweep.late or not (true or marked):
             return ()  # what is late is part of what was, and no news
-        look, view = seat.look, sweep.view
-        if look.by_row:
-            return self._rows(look, view)
-        event = self.machine.see(view.index, "", view.ts, true or look.untrue(view))
-        return () if event is None else (self._told(view, event, "", look.value(view), None),)
+        settled = machine.settled(index)
+        alerts = self._rows(seat.look, sweep.view) if seat.look.by_row else self._one(seat.look, sweep.view, true)
+        if (index in machine.marks, machine.settled(index)) != (marked, settled):
+            sweep.marks_changed(index)
+        return alerts
 
     def _alone(self, sweep: Sweep, seat: Seat, before: Snapshot | None) -> bool:
         """Look without the others. A rule that does not know the index yet learns what came before."""
         look, view, new = seat.look, sweep.view, seat in sweep.new
         if new:
             look.past.fill(view, before, self._context)
-        for window in look.windows:
-            window.take(view)
+        for series in look.series:
+            series.take(view)
         if new:
             sweep.meet(seat)
         return not sweep.late and look.true(view)
@@ -164,6 +170,10 @@ class Rule(Told):
         bound = self._bound or Bound(self.rule, self.tree, _names_in(now))
         view = View(now.index, now.ts, now.facts, now)
         return {name: bound.named(view, name) for name in bound.names}
+
+    def _one(self, look: Look, view: View, true: bool) -> Iterable[Alert]:
+        event = self.machine.see(view.index, "", view.ts, true or look.untrue(view))
+        return () if event is None else (self._told(view, event, "", look.value(view), None),)
 
     def _rows(self, look: Look, view: View) -> list[Alert]:
         rows, keys = view.rows(look.code), self.machine.keys(view.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from g6core import Snapshot
 
 if TYPE_CHECKING:
     from g6_alerts.look import Look
+    from g6_alerts.rule import Rule
 
 ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError)
 """What a snapshot that is not as it should be may bring about."""
@@ -23,8 +25,8 @@ ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pl.e
 class Seat:
     """A rule's place among the others. on: the indices that it looks at, None for all."""
 
-    def __init__(self, look: Look, on: frozenset[str] | None) -> None:
-        self.look, self.on = look, on
+    def __init__(self, rule: Rule, look: Look, on: frozenset[str] | None) -> None:
+        self.rule, self.look, self.on = rule, look, on
 
 
 class Sweep:
@@ -48,23 +50,39 @@ class Sweep:
         self._made: dict[tuple[tuple[Seat, ...], tuple[Seat, ...]], _Asked] = {}
         """Most indices have the same rules, and to compile those takes a while."""
 
-    def join(self, look: Look, on: frozenset[str] | None) -> Seat:
-        seat = Seat(look, on)
+    def join(self, rule: Rule, look: Look, on: frozenset[str] | None) -> Seat:
+        seat = Seat(rule, look, on)
         self._seats[seat] = None
-        self._changed()
+        self.changed()
         return seat
 
     def leave(self, seat: Seat) -> None:
         del self._seats[seat]
         for index in self._indices.values():
             index.met.discard(seat)
-        self._changed()
+        self.changed()
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """The rules are others, or remember other things."""
         self.now = None
         self._made.clear()
         for index in self._indices.values():
-            index.asked = None
+            index.asked = index.marked = None
+
+    def concerned(self, now: Snapshot, before: Snapshot | None) -> list[Rule]:
+        """Those that it stirs, and those that are pending or firing for its index; but not those that fire anyway."""
+        self.look(now, before)
+        index = self._indices[now.index]
+        if index.marked is None:
+            machines = [(seat, seat.rule.machine) for seat in self._seats]
+            index.marked = frozenset(seat for seat, machine in machines if now.index in machine.marks)
+            index.settled = frozenset(seat for seat, machine in machines if machine.settled(now.index))
+        unmoved = (self.stirred & index.settled) - self.alone
+        return [seat.rule for seat in (self.stirred | index.marked) - unmoved]
+
+    def marks_changed(self, index: str) -> None:
+        """What some rule is there, pending or firing, has changed."""
+        self._indices[index].marked = None
 
     def look(self, now: Snapshot, before: Snapshot | None) -> None:
         """Find out whom a snapshot stirs. before: the same index one cycle earlier, None when there is none."""
@@ -78,12 +96,11 @@ class Sweep:
         if not late:
             index.newest = view.at
         asked = index.asked = index.asked or self._asked(now.index, index.met)
-        try:
-            self.alone, self.stirred = asked.new, asked.new.union(asked.stirred(view, late))
-        except ODD:
-            # Each looks by itself, so that the one that cannot is alone to blame.
-            self.alone = self.stirred = asked.everyone
         self.now, self.view, self.late, self.new = now, view, late, asked.new
+        # Should this fail, each looks by itself, so that the one that cannot is alone to blame.
+        self.alone = self.stirred = asked.everyone
+        with suppress(*ODD):
+            self.alone, self.stirred = asked.new, asked.new.union(asked.stirred(view, late))
 
     def _asked(self, index: str, met: set[Seat]) -> _Asked:
         wanted = [seat for seat in self._seats if seat.on is None or index in seat.on]
@@ -101,11 +118,17 @@ class Sweep:
 
 @dataclass
 class _Index:
-    """newest: in seconds since 1970. met: the rules that saw a snapshot of it. asked: made anew when they change."""
+    """newest: in seconds since 1970. met: the rules that saw a snapshot of it. asked: made anew when they change.
+
+    marked: the rules that are pending or firing, None when that is to be found out; settled: those of them that have
+    nothing more to say for as long as they stay true.
+    """
 
     newest: float | None = None
     met: set[Seat] = field(default_factory=set)
     asked: _Asked | None = None
+    marked: frozenset[Seat] | None = None
+    settled: frozenset[Seat] = frozenset()
 
 
 class _Asked:
@@ -114,12 +137,12 @@ class _Asked:
     def __init__(self, seats: Sequence[Seat], new: Iterable[Seat]) -> None:
         self._seats, self.new = seats, frozenset(new)
         self.everyone = self.new.union(seats)
-        self._windows = list(dict.fromkeys(window for seat in seats for window in seat.look.windows))
+        self._series = list(dict.fromkeys(series for seat in seats for series in seat.look.series))
         draft = Draft()
         self._conditions = draft.function(f"[{', '.join(seat.look.possible(draft) for seat in seats)}]")
 
     def stirred(self, view: View, late: bool) -> Iterable[Seat]:
-        for window in self._windows:
-            # Not asked for an answer: beside a snapshot that comes late it would be of the newest one's contracts.
-            window.take(view)
+        for series in self._series:
+            # No window is asked: beside a snapshot that comes late it would be of the newest one's contracts.
+            series.take(view)
         return () if late else compress(self._seats, self._conditions(view))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -26,12 +26,12 @@ ROUNDING = 1e-12
 class Samples:
     """The samples of one index, by time, those of another trading day dropped.
 
-    The first one lies at or before the beginning of the window as soon as there is such a one: so it tells what was
-    then, and that the window is covered. values: a sequence that can be added to, empty.
+    The first one lies at or before the beginning of every window as soon as there is such a one. reach: seconds that
+    the longest window looks back. values: a sequence that can be added to, empty.
     """
 
-    def __init__(self, seconds: float, values: Any) -> None:
-        self.seconds, self.values = seconds, values
+    def __init__(self, reach: float, values: Any) -> None:
+        self.reach, self.values = reach, values
         self.times: list[float] = []
         self.newest: Snapshot | None = None
         """The snapshot that was taken last."""
@@ -50,37 +50,44 @@ class Samples:
             return
         times.append(at)
         self.values.append(value)
-        while len(times) > 2 and times[1] <= at - self.seconds:
+        while len(times) > 2 and times[1] <= at - self.reach:
             del times[0], self.values[0]
 
-    def before(self) -> Any:
-        """The value at the beginning of the window; None when none of about that time was seen."""
-        times = self.times
-        age = times[-1] - times[0]
-        if len(times) < 2 or age < self.seconds:
+    def before(self, seconds: float) -> Any:
+        """The value at the beginning of a window; None when none of about that time was seen."""
+        first = self._first(seconds)
+        if first < 0 or (seconds and self.times[-1] - self.times[first] > SLACK * seconds):
             return None
-        return None if self.seconds and age > SLACK * self.seconds else self.values[0]
+        return self.values[first]
 
-    def covered(self) -> bool:
-        """Whether they reach back to the beginning of the window."""
-        return self.times[-1] - self.times[0] >= self.seconds
+    def inside(self, seconds: float, end: int | None = None) -> Any:
+        """The values of a window, up to that place; none when they do not reach back to its beginning."""
+        first = self._first(seconds)
+        return () if first < 0 else self.values[first + 1 : end]
+
+    def _first(self, seconds: float) -> int:
+        """The place of the newest sample that is as old as the window, and is not the newest of all; -1 for none."""
+        first = bisect(self.times, self.times[-1] - seconds) - 1
+        return first if seconds else first - 1
 
 
-class Window:
-    """An expression over time, by index: a part that remembers. A snapshot is taken when it is looked at.
+class Series:
+    """An expression over time, by index: all windows over it look into the same samples.
 
     now: what the expression is in a view. empty: makes what its values are kept in.
     """
 
-    def __init__(self, seconds: float, now: Callable[[View], Any], empty: Callable[[], Any]) -> None:
-        self.seconds = seconds
+    def __init__(self, now: Callable[[View], Any], empty: Callable[[], Any]) -> None:
+        self.reach = 0.0
+        """Seconds that the longest window looks back."""
         self._now, self._empty = now, empty
         self._indices: dict[str, Samples] = {}
 
     def follows(self, view: View, before: Snapshot | None) -> bool:
-        """Whether this snapshot was taken last, or the one before it and none that is newer than this one."""
+        """Whether this snapshot was taken last, or the one before it and none that is newer than this one; and the
+        samples go back as far as the longest window wants them, which may have come later than they."""
         samples = self._indices.get(view.index)
-        if samples is None or samples.newest is None:
+        if samples is None or samples.newest is None or samples.reach < self.reach:
             return False
         return samples.newest is view.snapshot or (samples.newest is before and samples.times[-1] <= view.at)
 
@@ -91,85 +98,106 @@ class Window:
         """The samples, with this snapshot among them."""
         samples = self._indices.get(view.index)
         if samples is None:
-            samples = self._indices[view.index] = Samples(self.seconds, self._empty())
+            samples = self._indices[view.index] = Samples(self.reach, self._empty())
         # A view may be made a second time, of a snapshot that was taken already.
         if view.snapshot is None or view.snapshot is not samples.newest:
             samples.add(view, self._now(view))
         return samples
 
 
-class Track(Window):
-    """Of one number per snapshot, NaN when it is not known. name: prev, change, avg or zscore."""
-
-    def __init__(self, name: str, seconds: float, now: Callable[[View], float]) -> None:
-        super().__init__(seconds, now, lambda: array("d"))
-        self._answer = ANSWERS[name]
-
-    def look(self, view: View) -> float:
-        return self._answer(self.take(view))
+def track(now: Callable[[View], float]) -> Series:
+    """Of one number per snapshot, NaN when it is not known."""
+    return Series(now, lambda: array("d"))
 
 
-def _prev(samples: Samples) -> float:
-    before: float | None = samples.before()
+def row_track(part: Part, code: str) -> Series:
+    """Of a number per option. code: the expiry of the options."""
+    return Series(lambda view: (view.rows(code).symbols, view[part]), Table)
+
+
+class Lookback:
+    """What a function finds in the last `seconds` of a series: a part. The snapshot is taken when it is looked at."""
+
+    def __init__(self, find: Callable[[Samples, float], Any], seconds: float, series: Series) -> None:
+        self.series, self._find, self._seconds = series, find, seconds
+        series.reach = max(series.reach, seconds)
+
+    def look(self, view: View) -> Any:
+        return self._find(self.series.take(view), self._seconds)
+
+
+def _prev(samples: Samples, seconds: float) -> float:
+    before: float | None = samples.before(seconds)
     return math.nan if before is None else before
 
 
-def _change(samples: Samples) -> float:
-    before = samples.before()
+def _change(samples: Samples, seconds: float) -> float:
+    before = samples.before(seconds)
     return math.nan if before is None else _finite(samples.values[-1] - before)
 
 
-def _avg(samples: Samples) -> float:
-    known, total = _known(samples, None)
-    return _finite(total / len(known)) if len(known) else math.nan
+def _avg(samples: Samples, seconds: float) -> float:
+    known, total = _known(samples.inside(seconds))
+    return _finite(total / len(known)) if known else math.nan
 
 
-def _zscore(samples: Samples) -> float:
-    now, (known, total) = samples.values[-1], _known(samples, -1)
+def _zscore(samples: Samples, seconds: float) -> float:
+    now, (known, total) = samples.values[-1], _known(samples.inside(seconds, -1))
     if now != now or len(known) < FEWEST:
         return math.nan
     mean = total / len(known)
-    off = known - mean
-    spread = math.sqrt(off.dot(off) / len(known))
+    spread = math.dist(known, [mean] * len(known)) / math.sqrt(len(known))
     return _finite((now - mean) / spread) if spread > ROUNDING * abs(mean) else math.nan
-
-
-ANSWERS: dict[str, Callable[[Samples], float]] = {"prev": _prev, "change": _change, "avg": _avg, "zscore": _zscore}
 
 
 def _finite(number: float) -> float:
     return number if math.isfinite(number) else math.nan
 
 
-def _known(samples: Samples, end: int | None) -> tuple[Floats, float]:
-    """The values of a covered window that are known, none when they are fewer than half; and their sum."""
-    values = np.array(samples.values[1:end] if samples.covered() else ())
-    total = float(values.sum())
+def _known(values: Sequence[float]) -> tuple[Sequence[float], float]:
+    """The values that are known, none when they are fewer than half; and their sum."""
+    total = sum(values)
     if math.isfinite(total):
         return values, total
-    known = values[np.isfinite(values)]
-    known = known if 2 * len(known) >= len(values) else known[:0]
-    return known, float(known.sum())
+    known = [value for value in values if math.isfinite(value)]
+    known = known if 2 * len(known) >= len(values) else []
+    return known, sum(known)
 
 
-class RowTrack(Window):
-    """Of a number per option. part: the number. code: the expiry of the options."""
+def _row_prev(samples: Samples, seconds: float) -> Floats:
+    before: Floats | None = samples.before(seconds)
+    return np.full(len(samples.values[-1]), np.nan) if before is None else before
 
-    def __init__(self, name: str, seconds: float, part: Part, code: str) -> None:
-        super().__init__(seconds, lambda view: (view.rows(code).symbols, view[part]), Table)
-        self._name, self._part = name, part
 
-    def look(self, view: View) -> Floats:
-        samples = self.take(view)
-        now: Floats = view[self._part]
-        if self._name in ("prev", "change"):
-            past = samples.before()
-            before = np.full(len(now), np.nan) if past is None else past
-            return before if self._name == "prev" else now - before
-        inside = samples.values[1 : -1 if self._name == "zscore" else None]
-        if not samples.covered() or not len(inside):
-            return np.full(len(now), np.nan)
-        return _averages(inside) if self._name == "avg" else _scores(now, inside)
+def _row_change(samples: Samples, seconds: float) -> Floats:
+    changes: Floats = samples.values[-1] - _row_prev(samples, seconds)
+    return changes
+
+
+def _row_avg(samples: Samples, seconds: float) -> Floats:
+    inside = samples.inside(seconds)
+    return _averages(inside) if len(inside) else np.full(len(samples.values[-1]), np.nan)
+
+
+def _row_zscore(samples: Samples, seconds: float) -> Floats:
+    now, inside = samples.values[-1], samples.inside(seconds, -1)
+    return _scores(now, inside) if len(inside) else np.full(len(now), np.nan)
+
+
+FINDS: Mapping[str, Callable[[Samples, float], float]] = {
+    "prev": _prev,
+    "change": _change,
+    "avg": _avg,
+    "zscore": _zscore,
+}
+"""One number per snapshot, NaN when it is not known."""
+ROW_FINDS: Mapping[str, Callable[[Samples, float], Floats]] = {
+    "prev": _row_prev,
+    "change": _row_change,
+    "avg": _row_avg,
+    "zscore": _row_zscore,
+}
+"""The same for each option of the newest snapshot."""
 
 
 def _averages(table: Floats) -> Floats:
