@@ -35,6 +35,12 @@ class AlertRuleContract(ComponentContract):
     def test_raises_an_alert(self, rule: AlertRule, alarming: Pair) -> None:
         assert list(rule.check(*alarming))
 
+    def test_its_group_names_it_when_it_has_something_to_say(self, rule: AlertRule, alarming: Pair) -> None:
+        group = rule.group()
+        if group is not None:
+            assert any(one is rule for one in group.concerned(*alarming))
+            assert list(rule.check(*alarming))
+
     def test_says_nothing_while_all_is_calm(self, rule: AlertRule, calm: Pair) -> None:
         assert list(rule.check(*calm)) == []
 

@@ -52,10 +52,12 @@ class Machine:
         """What is pending or firing there."""
         return list(self.marks.get(index, ()))
 
-    def settled(self, index: str) -> bool:
-        """Whether it fires there, and for as long as it stays true there is nothing more to tell or to remember."""
+    def settled(self, index: str, ts: datetime) -> bool:
+        """Whether it fires there, and from then on, while it stays true, has no more to tell or to remember."""
         mark = self.marks.get(index, NONE).get("")
-        return mark is not None and mark.state == FIRING and mark.quiet is None and self._repeat is None
+        if mark is None or mark.state != FIRING or self._repeat is not None:
+            return False
+        return mark.quiet is None and mark.since <= ts
 
     def see(self, index: str, key: str, ts: datetime, answer: bool | None) -> str | None:
         """Take the answer of an instant: `firing` or `resolved` when an alert is to be raised, else None.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from datetime import timedelta
+from operator import itemgetter
 
 from g6_alerts.view import View
-from g6_alerts.windows import SLACK, Series
+from g6_alerts.windows import Series
 from g6core import Context, Snapshot, trading_date
 
 
@@ -30,21 +32,21 @@ class Past:
     def _views(self, now: View, before: Snapshot | None, context: Context | None, reach: float) -> list[View]:
         same_day = before is not None and trading_date(before.ts) == now.day
         last = [View(before.index, before.ts, before.facts, before)] if before is not None and same_day else []
-        if context is None or (not reach and last):
+        if context is None:
             return last
         views = self._recorded(now, reach, context)
         newest = views[-1].ts if views else None
         return views + [view for view in last if newest is None or view.ts > newest]
 
     def _recorded(self, now: View, reach: float, context: Context) -> list[View]:
-        history, begin = context.history, now.ts - timedelta(seconds=SLACK * reach)
+        """From the newest on that is as old as the longest window: what one has who looked all along."""
+        history, begin = context.history, now.ts - timedelta(seconds=reach)
         if self._only_facts:
             facts = history.facts(now.index, now.day, now.ts)
-            return [View(now.index, ts, known, None) for ts, known in facts if not reach or ts >= begin]
-        if not reach:
-            found = history.last(now.index, now.day, now.ts)
-            return [View(found.index, found.ts, found.facts, found)] if found else []
+            first = max(0, bisect(facts, begin, key=itemgetter(0)) - 1)
+            return [View(now.index, ts, known, None) for ts, known in facts[first:]]
         if now.recorded is None or now.recorded[0] > begin:
-            snapshots = history.stretch(now.index, now.day, begin, now.ts)
-            now.recorded = begin, [View(s.index, s.ts, s.facts, s) for s in snapshots]
-        return [view for view in now.recorded[1] if view.ts >= begin]
+            older = history.last(now.index, now.day, begin)
+            found = [*([older] if older else []), *history.stretch(now.index, now.day, begin, now.ts)]
+            now.recorded = begin, [View(s.index, s.ts, s.facts, s) for s in found]
+        return now.recorded[1]

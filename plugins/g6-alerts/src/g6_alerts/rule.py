@@ -118,8 +118,6 @@ class Rule(Told):
         super().restore(state)
         if self._on is not None:
             self.machine.keep_only(self._on)  # nothing of another index comes in any more, so it would fire for ever
-        if self._place is not None:
-            self._place[0].changed()
 
     def diagnose(self, context: Context) -> Iterable[Finding]:
         if self.resting:
@@ -148,9 +146,9 @@ class Rule(Told):
             true = self._alone(sweep, seat, before)
         if sweep.late or not (true or marked):
             return ()  # what is late is part of what was, and no news
-        settled = machine.settled(index)
+        settled = machine.settled(index, now.ts)
         alerts = self._rows(seat.look, sweep.view) if seat.look.by_row else self._one(seat.look, sweep.view, true)
-        if (index in machine.marks, machine.settled(index)) != (marked, settled):
+        if (index in machine.marks, machine.settled(index, now.ts)) != (marked, settled):
             sweep.marks_changed(index)
         return alerts
 

@@ -53,17 +53,16 @@ class Sweep:
     def join(self, rule: Rule, look: Look, on: frozenset[str] | None) -> Seat:
         seat = Seat(rule, look, on)
         self._seats[seat] = None
-        self.changed()
+        self._changed()
         return seat
 
     def leave(self, seat: Seat) -> None:
         del self._seats[seat]
         for index in self._indices.values():
             index.met.discard(seat)
-        self.changed()
+        self._changed()
 
-    def changed(self) -> None:
-        """The rules are others, or remember other things."""
+    def _changed(self) -> None:
         self.now = None
         self._made.clear()
         for index in self._indices.values():
@@ -76,7 +75,7 @@ class Sweep:
         if index.marked is None:
             machines = [(seat, seat.rule.machine) for seat in self._seats]
             index.marked = frozenset(seat for seat, machine in machines if now.index in machine.marks)
-            index.settled = frozenset(seat for seat, machine in machines if machine.settled(now.index))
+            index.settled = frozenset(seat for seat, machine in machines if machine.settled(now.index, now.ts))
         unmoved = (self.stirred & index.settled) - self.alone
         return [seat.rule for seat in (self.stirred | index.marked) - unmoved]
 
@@ -92,7 +91,7 @@ class Sweep:
         late = before is not None and (before.ts > now.ts or (older and before.ts == now.ts))
         if older and not late:
             # So is what came last, or nothing came: the clock went back, and time goes on from there.
-            index.met, index.asked = set(), None
+            index.met, index.asked, index.marked = set(), None, None
         if not late:
             index.newest = view.at
         asked = index.asked = index.asked or self._asked(now.index, index.met)
