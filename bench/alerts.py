@@ -4,8 +4,8 @@
 
 `pip install asteval simpleeval` for the comparison; without them only the rules are measured. The snapshots are those
 of the fake market with the columns of the analytics, a minute apart, so that windows have something to look back on.
-The time of a cycle is the CPU time of asking the rules about each index, as the engine asks them, and of `state` of each
-rule. Some of the rules fire all along, as they would on a wild day.
+The time of a cycle is the CPU time of asking the rules about each index, as the engine asks them, and of each rule's
+`state`. Some of the rules fire all along, as they would on a wild day.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Rules of one recorder are asked together: those that are passed over would have said nothing, and remember the same."""
+"""Rules of one recorder are asked together: who is passed over would have said nothing, and remembers the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -65,7 +66,8 @@ class Recorder:
         self.start()
 
     def start(self) -> None:
-        """Also a second time, as after a restart."""
+        """Also a second time, as after a restart; what another process read is not shared."""
+        self.history = copy(self.history)
         states = [rule.state() for rule in self.rules]
         for rule in self.rules:
             rule.close()
@@ -160,20 +162,40 @@ def test_a_rule_that_fires_hears_of_what_matters_to_it(given_: dict, spots: list
     assert " ".join(told) == raised
 
 
-GAP = ['avg({}, "2m") == 7', 'zscore({}, "2m") > 0', "prev({}) == 7", "{} > 0"]
+GAP = ['avg({}, "2m") == 7.25', 'zscore({}, "2m") > 0.5', "prev({}) == 6.5", 'change({}, "2m") == 1.5']
+"""True at the last snapshot alone."""
 
 
 @pytest.mark.parametrize("number", ["spot", "(spot + 0 * atm_strike)"])
 @pytest.mark.parametrize("expr", GAP)
 def test_a_restart_after_a_gap_changes_no_answer(expr: str, number: str) -> None:
     """The newest sample that is as old as the window is part of it, however old."""
-    spots = {0: 1, 1: 2, 2: 3, 9: 7, 10: 7, 10.5: 7.5, 11: 8}
-    through, restarted = (Recorder([RuleSettings(expr=expr.format(number))], True) for _ in range(2))
+    spots = {0: 1, 1: 2, 8: 6, 9: 7, 9.5: 8, 10: 6.5, 10.5: 7.5}
+    if "change" not in expr:
+        del spots[8]
+    recorder = Recorder([RuleSettings(expr=expr.format(number))], True)
     for minute, spot in spots.items():
         if minute == 10.5:
-            restarted.start()
-        now = at(minute, spot=spot)
-        assert restarted.look(now) == through.look(now), minute
+            recorder.start()
+        (told,) = recorder.look(at(minute, spot=spot))
+        assert [alert.state for alert in told] == ["firing"] * (minute == 10.5), minute
+
+
+def test_a_rule_that_takes_the_place_of_another_hears_that_it_is_over(tmp_path: Path) -> None:
+    """As after the settings were read anew: it is opened and given the state while the others go on."""
+    recorder = Recorder([RuleSettings(expr="spot > 2"), RuleSettings(expr="vix > 2")], True)
+    recorder.look(at(0, spot=3))
+    recorder.look(at(1, spot=3))
+    old, stays = recorder.rules
+    new = Rule(RuleSettings(expr="spot > 2"))
+    new.bind(KNOWN)
+    new.open(replace(make_context(tmp_path, ManualClock()), history=recorder.history))
+    new.restore(old.state())
+    recorder.look(at(2, spot=3))
+    old.close()
+    recorder.rules = [new, stays]
+    recorder.look(at(3, spot=3))
+    assert [[alert.state for alert in told] for told in recorder.look(at(4, spot=1))] == [["resolved"], []]
 
 
 def test_prev_after_a_restart_is_not_what_came_late() -> None:
