@@ -15,7 +15,7 @@ pytest_plugins = ["tests.servers", "tests.processes"]
 def pytest_configure(config: pytest.Config) -> None:
     """In memory, as the servers: most of what tests wait for is a disk. Worker processes inherit it.
 
-    There is a worker for each core: polars needs no further threads in them. Commands of tests have what users have.
+    There are workers for all cores: polars needs no further threads in them. Commands of tests have what users have.
     """
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     from tests.servers import in_memory  # pytest itself imports the plugins above, to rewrite their assertions

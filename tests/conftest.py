@@ -19,8 +19,8 @@ KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait, for a cycle, a clock or a server."""
-    return (os.cpu_count() or 1) + 1
+    """Twice as many as there are cores: many tests wait, for a cycle, a clock or a server."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

@@ -117,7 +117,7 @@ def snapshots(draw: st.DrawFn) -> list[Snapshot | None]:
     return made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(rules(), min_size=1, max_size=5), snapshots())
 def test_who_is_passed_over_has_nothing_to_say(given_: list[RuleSettings], days: list[Snapshot | None]) -> None:
     together, each = Recorder(given_, True), Recorder(given_, False)
