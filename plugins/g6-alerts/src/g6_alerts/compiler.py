@@ -136,10 +136,12 @@ class _Possible(Writer):
 
     def _within(self, node: Comparison, bound: Callable[[Node, np.ufunc], str]) -> str:
         """Whether the bounds of two numbers let them compare so."""
-        (a, b), op = node.operands, node.ops[0]
-        below = self.compared(op if op != "==" else "<=", bound(a, np.fmin), bound(b, np.fmax))
-        above = self.compared(op if op != "==" else ">=", bound(a, np.fmax), bound(b, np.fmin))
-        return below if op in ("<", "<=") else above if op in (">", ">=") else f"({below} and {above})"
+        (a, b), op, found = node.operands, node.ops[0], []
+        if op in ("<", "<=", "=="):
+            found.append(self.compared("<=" if op == "==" else op, bound(a, np.fmin), bound(b, np.fmax)))
+        if op in (">", ">=", "=="):
+            found.append(self.compared(">=" if op == "==" else op, bound(a, np.fmax), bound(b, np.fmin)))
+        return f"({' and '.join(found)})"
 
     def _bound(self, node: Node, apply: np.ufunc) -> str:
         return self._part(self._compiler.extreme(node, apply)) if per_row(node) else self.number(node)
