@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -113,6 +114,36 @@ def test_a_rule_at_a_strike_raises_one_alert_an_option(rule: Make, told: Told) -
     first = wanted.row(0, named=True)
     text = f"{first['strike']:.0f} CE at {first['last_price']:.2f}, {first['expiry']}, {first['oi']:,}"
     assert alerts[0].summary == text
+
+
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [
+        ("options.iv > 2", 3.0),
+        ("options.iv >= 3", 3.0),
+        ("options.iv < 1", 0.0),
+        ("options.iv <= 0", 0.0),
+        ("options.iv == 3", 3.0),
+        ("options.iv == 0", 0.0),
+        ("2 < options.iv", 3.0),
+        ("1 > options.iv", 0.0),
+        ("options.iv > spot", math.inf),
+        ("options.iv < -spot", -math.inf),
+    ],
+)
+def test_one_option_among_many_is_found(condition: str, value: float, rule: Make, told: Told) -> None:
+    """Wherever it stands, and whatever is not known around it."""
+    now = snapshot(strikes=5, expiries=2)
+    height = now.options.height
+    for place in (0, 4, 9):
+        iv = [(1.5, None, 2.0, math.nan)[n % 4] for n in range(height)]
+        iv[place] = value
+        days = [
+            now.replace(options=now.options.with_columns(pl.Series("iv", cells, pl.Float64)))
+            for cells in ([1.5] * height, iv)
+        ]
+        later = days[1].replace(ts=now.ts + timedelta(minutes=1))
+        assert [a.key for a in told(rule(condition), [days[0], later])] == [now.options["symbol"][place]]
 
 
 def test_a_column_that_is_missing_for_once_is_not_known(rule: Make, told: Told) -> None:
