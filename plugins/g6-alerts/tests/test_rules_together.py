@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -142,24 +145,65 @@ def test_a_rule_that_fires_anyway_is_not_asked_again() -> None:
     assert [[rule in named for rule in recorder.rules] for named in asked] == [[False, True], [True, True]]
 
 
-@pytest.mark.parametrize(
-    ("given_", "spots", "raised"),
-    [
-        # false for a moment, so true must be heard of: else it were resolved at the second false
-        ({"keep_firing_for": "2m"}, [(0, 3), (1, 1), (2, 3), (3, 1), (4, 3), (5, 1), (6, 1), (7, 1)], "0f 7r"),
-        # the clock went back while nobody knew; it fires since the time that is counted now
-        ({"keep_firing_for": "2m"}, [(60, 3), (1, None), (2, None), (3, 3), (4, 1), (5, 1), (6, 1)], "60f 6r"),
-    ],
-)
-def test_a_rule_that_fires_hears_of_what_matters_to_it(given_: dict, spots: list, raised: str) -> None:
-    recorder, told = Recorder([RuleSettings(expr="spot > 2", **given_)], True), []
-    for minute, spot in spots:
-        (alerts,) = recorder.look(at(minute) if spot is None else at(minute, spot=spot))
-        told += [f"{minute}{alert.state[0]}" for alert in alerts]
-        if minute == 3:
-            assert '"quiet":null' not in recorder.rules[0].state() or spot == 3
-            assert at(60).ts.isoformat() not in recorder.rules[0].state()
-    assert " ".join(told) == raised
+def test_true_again_is_heard_of_while_the_end_is_waited_for() -> None:
+    """Else the first false would be counted on, and it were resolved too early."""
+    recorder, told = Recorder([RuleSettings(expr="spot > 2", keep_firing_for="2m")], True), []
+    for minute, spot in enumerate([3, 1, 3, 1, 3, 1, 1, 1]):
+        told += [f"{minute}{alert.state[0]}" for alert in recorder.look(at(minute, spot=spot))[0]]
+    assert told == ["0f", "7r"]
+
+
+def test_what_fires_while_the_clock_goes_back_fires_since_a_time_that_was() -> None:
+    recorder = Recorder([RuleSettings(expr="spot > 2")], True)
+    for minute, spot in [(59, 3), (60, 3), (1, None), (2, None), (3, 3)]:
+        recorder.look(at(minute) if spot is None else at(minute, spot=spot))
+    assert f'"since":"{at(3).ts.isoformat()}"' in recorder.rules[0].state()
+
+
+def test_a_rule_that_failed_as_it_began_to_fire_hears_of_the_end() -> None:
+    """Its sentence wants a column of an expiry, which is not to be found without the codes."""
+    rule = RuleSettings(expr="spot > 3", expiry="this_week", summary="{index} {atm_strike}")
+    recorder = Recorder([rule], True)
+    recorder.look(at(0, spot=1))
+    odd = at(1, spot=5)
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        recorder.look(odd.replace(expiries=odd.expiries.drop("codes")))
+    told = [[alert.state for alert in recorder.look(at(minute, spot=spot))[0]] for minute, spot in [(2, 5), (3, 1)]]
+    assert told == [[], ["resolved"]]
+
+
+def test_a_name_that_became_one_of_the_options_is_asked_of_each(tmp_path: Path) -> None:
+    """What fired under that name before is no answer of an option."""
+
+    def opened(known: str) -> Rule:
+        rule = Rule(RuleSettings(expr="heat > 3"))
+        rule.bind(Known([known]))
+        rule.open(replace(make_context(tmp_path, ManualClock()), history=history))
+        return rule
+
+    history: Any = Recorded()
+    before = at(0, heat=5)
+    old = opened("facts.heat")
+    assert [alert.key for alert in old.check(before, None)] == [""]
+    new = opened("options.heat")
+    new.restore(old.state())
+    old.close()
+    heat = pl.Series("heat", [0.0] * (PLAIN.options.height - 1) + [9.0])
+    told = []
+    for now in (at(1), at(2).replace(options=PLAIN.options.with_columns(heat))):
+        group: Any = new.group()
+        told += [alert.key for rule in group.concerned(now, before) for alert in rule.check(now, before)]
+        before = now
+    assert told == [PLAIN.options["symbol"][-1]]
+
+
+def test_rules_that_nobody_closed_are_not_kept() -> None:
+    recorder = Recorder([RuleSettings(expr="spot > prev(spot)")], True)
+    recorder.look(at(0, spot=1))
+    left = weakref.ref(recorder.rules[0]), weakref.ref(recorder.history)
+    del recorder
+    gc.collect()
+    assert [one() for one in left] == [None, None]
 
 
 GAP = ['avg({}, "2m") == 7.25', 'zscore({}, "2m") > 0.5', "prev({}) == 6.5", 'change({}, "2m") == 1.5']
@@ -206,19 +250,23 @@ def test_prev_after_a_restart_is_not_what_came_late() -> None:
     assert [alert.state for (alert,) in recorder.look(at(3, spot=2))] == ["firing"]
 
 
-def test_a_longer_window_of_a_later_rule_takes_nothing_from_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trouble", ["raises", "says nothing", "has one that cannot be looked at"])
+def test_a_longer_window_of_a_later_rule_takes_nothing_from_the_others(tmp_path: Path, trouble: str) -> None:
     """What it reads again is what the others have; when that fails, they keep what they have."""
 
-    class Failing(Recorded):
-        broken = False
+    class Troubled(Recorded):
+        trouble = ""
 
         def facts(self, index: str, day: date, before: datetime) -> list[tuple[datetime, Mapping[str, float]]]:
-            if self.broken:
-                raise ValueError("cannot be read")
-            return super().facts(index, day, before)
+            found, odd = super().facts(index, day, before), {"spot": "much"}
+            if self.trouble == "raises":
+                raise ValueError("much trouble")
+            if self.trouble == "says nothing":  # as for a day that cannot be read
+                return []
+            return [(found[0][0], odd), *found[1:]] if self.trouble else found  # type: ignore[list-item]
 
     recorder = Recorder([RuleSettings(expr='change(spot, "2m") == 2')], True)
-    recorder.history = Failing()
+    recorder.history = Troubled()
     recorder.start()
     for minute in range(4):
         recorder.look(at(minute, spot=0 if minute < 3 else 1))
@@ -226,10 +274,11 @@ def test_a_longer_window_of_a_later_rule_takes_nothing_from_the_others(tmp_path:
     longer = Rule(RuleSettings(expr='change(spot, "5m") == 2'))
     longer.bind(KNOWN)
     longer.open(context)
-    recorder.history.broken = True
+    recorder.history.trouble = trouble
     now = at(4, spot=2)
-    with pytest.raises(ValueError, match="cannot be read"):
-        list(longer.check(now, None))
+    with nullcontext() if trouble == "says nothing" else pytest.raises(ValueError, match="much"):
+        assert list(longer.check(now, at(3, spot=1))) == []
     assert [alert.state for (alert,) in recorder.look(now)] == ["firing"]
-    recorder.history.broken = False
-    assert [alert.state for alert in longer.check(at(5, spot=2), now)] == ["firing"]
+    recorder.history.trouble = ""
+    # A day that cannot be read is not asked again; its windows fill as time goes on.
+    assert [alert.state for alert in longer.check(at(5, spot=2), now)] == ["firing"] * (trouble != "says nothing")

@@ -137,6 +137,15 @@ def test_only_the_files_of_the_asked_index_and_date_are_read(recorded: Path, roo
     assert Path(error.where[0]).read_bytes() == b""
 
 
+def test_a_file_whose_end_is_garbage_between_whole_marks_is_named(recorded: Path, root: Path) -> None:
+    place = places(root)[0]
+    path = place.file("snapshots", place.segments()[0])
+    path.write_bytes(path.read_bytes()[:-30] + b"\xff" * 26 + b"PAR1")
+    for _ in range(2):
+        error = refused(root, "SELECT min(spot) FROM overview")
+        assert (error.code, error.where) == ("parquet-unreadable", (str(path),))
+
+
 def test_dates_and_hours_are_those_of_india(recorded: Path, root: Path) -> None:
     (row,) = asked(
         root, "SELECT hour(ts) AS h, minute(ts) AS m, CAST(ts AS DATE) AS d FROM overview ORDER BY ts LIMIT 1"

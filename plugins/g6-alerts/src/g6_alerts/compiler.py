@@ -63,10 +63,13 @@ class Compiler:
         return self._shared.part((apply, name), lambda: rows.outermost(name, apply))
 
     def series(self, node: Window) -> Series:
-        """What the window remembers."""
-        found = self.each(node) if per_row(node) else self.one(node)
-        assert isinstance(found, Lookback)
-        return found.series
+        """What the window looks into, for as far back as it does."""
+        found = self._shared.part(("series", node.of), lambda: self._series(node.of))
+        found.reach = max(found.reach, node.seconds)
+        return found
+
+    def _series(self, node: Node) -> Series:
+        return row_track(self.each(node), self.code) if per_row(node) else track(number(node, self.one))
 
     def _one(self, node: Node) -> Part:
         if isinstance(node, Name):
@@ -75,8 +78,7 @@ class Compiler:
         if isinstance(node, Is):
             return word(node.name.code, node.name.name.rpartition(".")[2], node.word, node.negated)
         if isinstance(node, Window):
-            series = self._shared.part(("series", node.of), lambda: track(number(node.of, self.one)))
-            return Lookback(FINDS[node.name], node.seconds, series)
+            return Lookback(FINDS[node.name], node.seconds, self.series(node))
         if isinstance(node, Over):
             return self._over(node)
         return Seen(condition(node, self.one) if is_condition(node) else number(node, self.one))
@@ -98,8 +100,7 @@ class Compiler:
         if isinstance(node, Is):
             return rows.row_word(node.name.code, node.name.name.rpartition(".")[2], node.word, node.negated)
         if isinstance(node, Window):
-            series = self._shared.part(("series", node.of), lambda: row_track(self.each(node.of), self.code))
-            return Lookback(ROW_FINDS[node.name], node.seconds, series)
+            return Lookback(ROW_FINDS[node.name], node.seconds, self.series(node))
         return self._together(node)
 
     def _together(self, node: Any) -> Part:

@@ -20,6 +20,7 @@ from g6_alerts.template import names_of
 from g6_alerts.tree import Comparison, Name, Node, Number, Window, is_condition, per_row
 from g6_alerts.truth import affirmed, denied
 from g6_alerts.view import NEAREST, Part, View
+from g6_alerts.windows import Series
 
 GIVEN = ("index", "value", "key", "ts", "rule", "severity", "expr", "since", "contract")
 """Names of a sentence that are no columns."""
@@ -55,7 +56,7 @@ class Bound:
 class Look:
     """A tree whose names were looked up, compiled for views. shared: what other rules look at, too.
 
-    series: all that it remembers.
+    series: all that it remembers, and for how many seconds.
     """
 
     def __init__(self, bound: Bound, shared: Shared) -> None:
@@ -63,7 +64,10 @@ class Look:
         self._shown = _shown_part(bound.tree)
         self._compiler = compiler = Compiler(bound.code, shared)
         self.by_row = bound.by_row
-        self.series = list(dict.fromkeys(compiler.series(part) for part in _windows(bound.tree)))
+        self.series: dict[Series, float] = {}
+        for part in _windows(bound.tree):
+            series = compiler.series(part)
+            self.series[series] = max(self.series.get(series, 0.0), part.seconds)
         self.past = Past(self.series, only_facts(bound.tree))
 
     def possible(self, draft: Draft) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from operator import itemgetter
 
@@ -13,21 +13,20 @@ from g6core import Context, Snapshot, trading_date
 
 
 class Past:
-    """only_facts: the series are of facts alone, which are read without any table."""
+    """series: what the rule looks into, and how many seconds back. only_facts: they are of facts alone, which are read
+    without any table."""
 
-    def __init__(self, series: Sequence[Series], only_facts: bool) -> None:
+    def __init__(self, series: Mapping[Series, float], only_facts: bool) -> None:
         self._series, self._only_facts = series, only_facts
 
     def fill(self, now: View, before: Snapshot | None, context: Context | None) -> None:
         """Let the series see what came before the snapshot on its trading day, unless they did."""
-        missing = [series for series in self._series if not series.follows(now, before)]
+        missing = [series for series, seconds in self._series.items() if not series.follows(now, before, seconds)]
         if not missing:
             return
         views = self._views(now, before, context, max(series.reach for series in missing))
         for series in missing:
-            series.forget(now.index)  # once the others are read: rules may look into the same series
-            for view in views:
-                series.take(view)
+            series.fill(now, before, views)
 
     def _views(self, now: View, before: Snapshot | None, context: Context | None, reach: float) -> list[View]:
         same_day = before is not None and trading_date(before.ts) == now.day
@@ -39,7 +38,7 @@ class Past:
         return views + [view for view in last if newest is None or view.ts > newest]
 
     def _recorded(self, now: View, reach: float, context: Context) -> list[View]:
-        """From the newest on that is as old as the longest window: what one has who looked all along."""
+        """From the newest that is at least as old as the longest window: as who looked all along has it."""
         history, begin = context.history, now.ts - timedelta(seconds=reach)
         if self._only_facts:
             facts = history.facts(now.index, now.day, now.ts)

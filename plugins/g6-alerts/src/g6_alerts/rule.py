@@ -147,10 +147,12 @@ class Rule(Told):
         if sweep.late or not (true or marked):
             return ()  # what is late is part of what was, and no news
         settled = machine.settled(index, now.ts)
-        alerts = self._rows(seat.look, sweep.view) if seat.look.by_row else self._one(seat.look, sweep.view, true)
-        if (index in machine.marks, machine.settled(index, now.ts)) != (marked, settled):
-            sweep.marks_changed(index)
-        return alerts
+        try:
+            return self._rows(seat.look, sweep.view) if seat.look.by_row else self._one(seat.look, sweep.view, true)
+        finally:
+            # Also when the alert cannot be told of: the rule has begun, or ended, to fire all the same.
+            if (index in machine.marks, machine.settled(index, now.ts)) != (marked, settled):
+                sweep.marks_changed(index)
 
     def _alone(self, sweep: Sweep, seat: Seat, before: Snapshot | None) -> bool:
         """Look without the others. A rule that does not know the index yet learns what came before."""

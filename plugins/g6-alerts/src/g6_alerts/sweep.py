@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import polars as pl
 
@@ -26,7 +27,8 @@ class Seat:
     """A rule's place among the others. on: the indices that it looks at, None for all."""
 
     def __init__(self, rule: Rule, look: Look, on: frozenset[str] | None) -> None:
-        self.rule, self.look, self.on = rule, look, on
+        self.rule, self.look, self.on = ref(rule), look, on  # weak: whoever drops a rule need not close it
+        self.machine = rule.machine
 
 
 class Sweep:
@@ -69,15 +71,17 @@ class Sweep:
             index.asked = index.marked = None
 
     def concerned(self, now: Snapshot, before: Snapshot | None) -> list[Rule]:
-        """Those that it stirs, and those that are pending or firing for its index; but not those that fire anyway."""
+        """Those that it stirs, and those that are pending or firing for its index; but not those that it only lets go
+        on firing."""
         self.look(now, before)
         index = self._indices[now.index]
         if index.marked is None:
-            machines = [(seat, seat.rule.machine) for seat in self._seats]
-            index.marked = frozenset(seat for seat, machine in machines if now.index in machine.marks)
-            index.settled = frozenset(seat for seat, machine in machines if machine.settled(now.index, now.ts))
+            index.marked = frozenset(seat for seat in self._seats if now.index in seat.machine.marks)
+            single = [seat for seat in index.marked if not seat.look.by_row]
+            index.settled = frozenset(seat for seat in single if seat.machine.settled(now.index, now.ts))
         unmoved = (self.stirred & index.settled) - self.alone
-        return [seat.rule for seat in (self.stirred | index.marked) - unmoved]
+        rules = [seat.rule() for seat in (self.stirred | index.marked) - unmoved]
+        return [rule for rule in rules if rule is not None]
 
     def marks_changed(self, index: str) -> None:
         """What some rule is there, pending or firing, has changed."""

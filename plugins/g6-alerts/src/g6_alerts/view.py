@@ -128,7 +128,7 @@ class Rows:
     def _read(self, name: str) -> Floats:
         column = self._column(name)
         cells = np.empty(0, object) if column is None else column.to_numpy()
-        if cells.dtype.kind not in "fiu":
+        if cells.dtype.kind not in "fiu" or cells.ndim != 1:
             if column is None or column.dtype != pl.Boolean:
                 return np.full(self.height, np.nan)
             cells = column.cast(pl.Float64).to_numpy()

@@ -83,16 +83,24 @@ class Series:
         self._now, self._empty = now, empty
         self._indices: dict[str, Samples] = {}
 
-    def follows(self, view: View, before: Snapshot | None) -> bool:
-        """Whether this snapshot was taken last, or the one before it and none that is newer than this one; and the
-        samples go back as far as the longest window wants them, which may have come later than they."""
+    def follows(self, view: View, before: Snapshot | None, seconds: float = 0.0) -> bool:
+        """Whether this snapshot was taken last, or the one before it and none that is newer than this one; and whether
+        the samples were kept for so long."""
         samples = self._indices.get(view.index)
-        if samples is None or samples.newest is None or samples.reach < self.reach:
+        if samples is None or samples.newest is None or samples.reach < seconds:
             return False
         return samples.newest is view.snapshot or (samples.newest is before and samples.times[-1] <= view.at)
 
-    def forget(self, index: str) -> None:
-        self._indices.pop(index, None)
+    def fill(self, now: View, before: Snapshot | None, views: Sequence[View]) -> None:
+        """Begin anew with what was recorded before a snapshot, unless that tells less than what is there."""
+        filled = Samples(self.reach, self._empty())
+        for view in views:
+            filled.add(view, self._now(view))
+        held = self._indices.get(now.index)
+        if held is not None and self.follows(now, before) and not (filled.times and filled.times[0] < held.times[0]):
+            held.reach = self.reach
+        else:
+            self._indices[now.index] = filled
 
     def take(self, view: View) -> Samples:
         """The samples, with this snapshot among them."""
@@ -119,11 +127,10 @@ class Lookback:
     """What a function finds in the last `seconds` of a series: a part. The snapshot is taken when it is looked at."""
 
     def __init__(self, find: Callable[[Samples, float], Any], seconds: float, series: Series) -> None:
-        self.series, self._find, self._seconds = series, find, seconds
-        series.reach = max(series.reach, seconds)
+        self._series, self._find, self._seconds = series, find, seconds
 
     def look(self, view: View) -> Any:
-        return self._find(self.series.take(view), self._seconds)
+        return self._find(self._series.take(view), self._seconds)
 
 
 def _prev(samples: Samples, seconds: float) -> float:

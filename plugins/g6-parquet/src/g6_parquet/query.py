@@ -103,7 +103,8 @@ def _told(e: duckdb.Error, sql: str, db: duckdb.DuckDBPyConnection | None, root:
 
     text = str(e)
     message = re.sub(r"^[\w ]+ Error: ", "", text.split("\n", 1)[0]).rstrip("!")
-    if (named := _file_in(text, root)) and not named.exists():
+    named = _file_in(text, root)
+    if named and not named.exists():
         return Vanished(f"{named.name} is missing, and its namesakes in other tables are there", where=str(named))
     if isinstance(e, duckdb.PermissionException):
         return ConfigError(
@@ -117,7 +118,8 @@ def _told(e: duckdb.Error, sql: str, db: duckdb.DuckDBPyConnection | None, root:
             code="bad-query",
             hint="narrow it: `WHERE index = … AND date = …`; or allow more: --memory 8GB",
         )
-    if isinstance(e, (duckdb.IOException, duckdb.InvalidInputException)) and (bad := _damaged(text, root)):
+    unreadable = isinstance(e, (duckdb.IOException, duckdb.InvalidInputException))
+    if bad := named or (_damaged(root) if unreadable else None):
         return DataError(
             f"{bad.name} cannot be read: {message}",
             code="parquet-unreadable",
@@ -129,10 +131,8 @@ def _told(e: duckdb.Error, sql: str, db: duckdb.DuckDBPyConnection | None, root:
     )
 
 
-def _damaged(text: str, root: Path) -> Path | None:
-    """The file of the dataset that the message names, or the first one that a quick look finds damaged."""
-    if named := _file_in(text, root):
-        return named
+def _damaged(root: Path) -> Path | None:
+    """The first file of the dataset that a quick look finds damaged."""
     for place in (p for tables in (TABLES, ALERTS) for p in places(root, tables)):
         for path in (place.file(table, segment) for segment in place.segments() for table in place.tables):
             if not is_parquet(path):
