@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MEMORY = "2GB"
 LARGEST = 1 << 30
 """Bytes of an answer that is held in memory."""
-TRIES = 5
+TRIES = 50
 RESERVED = re.compile(r"(?<![\w.\"'])(right|offset)(?![\w\"'(])", re.IGNORECASE)
 
 
@@ -37,13 +37,17 @@ def ask(root: Path, sql: str, memory: str = MEMORY) -> pa.Table:
             where=str(root),
             hint="record with the sink: `g6 run --plugins …,parquet`; --data-dir names another directory",
         )
-    for left in reversed(range(TRIES)):
+    missing: Vanished | None = None
+    for _ in range(TRIES):
         try:
             return _answer(root, sql, memory)
-        except Vanished:
-            if not left:
+        except Vanished as e:
+            # What is listed again, and is missing again, was not merged away.
+            if missing is not None and e.where == missing.where:
                 raise
-    raise AssertionError("unreachable")
+            missing = e
+    assert missing is not None
+    raise missing
 
 
 class Vanished(DataError):
