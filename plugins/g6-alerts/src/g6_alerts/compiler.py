@@ -58,9 +58,9 @@ class Compiler:
     def extreme(self, node: Node, apply: np.ufunc) -> Part:
         return self._shared.part((apply.__name__, node), lambda: rows.extreme(apply, self.each(node)))
 
-    def outermost(self, node: Name, apply: str) -> Part:
+    def outermost(self, node: Name, apply: np.ufunc) -> Part:
         name = node.name.rpartition(".")[2]
-        return self._shared.part((apply, name), lambda: rows.outermost(name, apply))
+        return self._shared.part((apply.__name__, name), lambda: rows.outermost(apply, name))
 
     def series(self, node: Window) -> Series:
         """What the window looks into, for as far back as it does."""
@@ -150,7 +150,7 @@ class _Possible(Writer):
     def _outermost(self, node: Node, apply: np.ufunc) -> str:
         if not isinstance(node, Name) or not per_row(node):
             return self.number(node)
-        return self._part(self._compiler.outermost(node, "max" if apply is np.fmax else "min"))
+        return self._part(self._compiler.outermost(node, apply))
 
     def _part(self, part: Part) -> str:
         return f"view[{self._draft.argument(part)}]"

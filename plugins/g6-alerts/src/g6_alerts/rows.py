@@ -103,8 +103,8 @@ def extreme(apply: np.ufunc, part: Part) -> Seen:
     return Seen(look)
 
 
-def outermost(name: str, apply: str) -> Seen:
-    """The greatest or the least of a column over the options of all expiries, NaN for nothing. apply: max or min.
+def outermost(apply: np.ufunc, name: str) -> Seen:
+    """The same of a column over the options of all expiries. apply: fmax or fmin.
 
     polars finds it before the options of one expiry are as much as set out.
     """
@@ -113,7 +113,7 @@ def outermost(name: str, apply: str) -> Seen:
         column = None if view.snapshot is None else view.snapshot.options.get_column(name, default=None)
         if column is None or not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
             return np.nan
-        value = getattr(column, apply)()
+        value: Any = column.max() if apply is np.fmax else column.min()
         return np.nan if value is None else float(value)
 
     return Seen(look)

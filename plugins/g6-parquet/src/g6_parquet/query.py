@@ -37,17 +37,16 @@ def ask(root: Path, sql: str, memory: str = MEMORY) -> pa.Table:
             where=str(root),
             hint="record with the sink: `g6 run --plugins …,parquet`; --data-dir names another directory",
         )
-    missing: Vanished | None = None
-    for _ in range(TRIES):
+    missing = None
+    for left in reversed(range(TRIES)):
         try:
             return _answer(root, sql, memory)
         except Vanished as e:
             # What is listed again, and is missing again, was not merged away.
-            if missing is not None and e.where == missing.where:
+            if not left or e.where == missing:
                 raise
-            missing = e
-    assert missing is not None
-    raise missing
+            missing = e.where
+    raise AssertionError("unreachable")
 
 
 class Vanished(DataError):
